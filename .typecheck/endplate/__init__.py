@@ -1,0 +1,1 @@
+../../src/endplate/__init__.py

@@ -1,0 +1,1 @@
+../../src/endplate/errors.py
