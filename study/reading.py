@@ -1,0 +1,96 @@
+"""A reading: the landmarks and measurements of one image by one reader."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from endplate.errors import UnknownName
+from endplate.geometry.calibration import Calibration
+from endplate.geometry.landmarks import Vertebra
+from endplate.geometry.measurement import Measurement
+
+__all__ = ["READING_SCHEMA", "Quality", "Reader", "Reading", "Reason", "Source"]
+
+READING_SCHEMA: Final = "endplate/reading/1"
+
+Status = Literal["accepted", "flagged", "rejected"]
+_STATUSES: Final = ("accepted", "flagged", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who placed the points: a model with its version and hash, or a person."""
+
+    kind: Literal["model", "person"]
+    name: str
+    version: str = ""
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The image that was read. Identifying fields are empty unless asked for.
+
+    `rows` and `columns` are those of the stored image; `facing` is the side of the image that
+    the patient's front points to; `position` is ``standing``, ``supine``, ... or None.
+    """
+
+    path: str
+    sha256: str
+    rows: int
+    columns: int
+    modality: str = ""
+    study_uid: str = ""
+    series_uid: str = ""
+    instance_uid: str = ""
+    patient_id: str = ""
+    study_date: str = ""
+    view: Literal["lateral", "frontal", "other"] = "other"
+    facing: Literal["left", "right"] | None = None
+    position: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a reading is flagged or rejected: a code for programs, a sentence for people."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Verdict of the quality gate with its reasons."""
+
+    status: Status
+    reasons: tuple[Reason, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.status not in _STATUSES:
+            raise UnknownName("quality status", self.status, _STATUSES)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One set of landmarks for one image by one reader; never edited, only superseded.
+
+    Parameters
+    ----------
+    id : str
+        Unique name of the reading.
+    parent : str or None
+        The reading from which an edit started.
+    created : str
+        ISO 8601 time with offset.
+    vertebrae : tuple of Vertebra
+        Head to foot.
+    """
+
+    id: str
+    created: str
+    reader: Reader
+    source: Source
+    calibration: Calibration
+    quality: Quality
+    vertebrae: tuple[Vertebra, ...]
+    measurements: tuple[Measurement, ...]
+    parent: str | None = None
