@@ -9,24 +9,23 @@ categories, in whatever order they stand there.
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, Final, Literal, cast
+from typing import Final, cast
 
 import cv2
 import numpy as np
 
 from endplate.datasets.coco_fields import Record, fail
+from endplate.datasets.coco_writer import write_annotations
 from endplate.datasets.film import AnnotatedFilm, GreyImage
+from endplate.datasets.film_annotation import Facing, FilmAnnotation, View
 from endplate.errors import AnnotationError
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.levels import LEVELS, POINTS, level_index
 
 __all__ = ["FilmAnnotation", "load_films", "read_annotations", "write_annotations"]
 
-View = Literal["lateral", "frontal", "other"]
-Facing = Literal["left", "right"]
 _VIEWS: Final[tuple[View, ...]] = ("lateral", "frontal", "other")
 _FACINGS: Final[tuple[Facing, ...]] = ("left", "right")
 _ROW_OF_SUFFIX: Final = {
@@ -39,43 +38,6 @@ _ROW_OF_SUFFIX: Final = {
 _OTHER_BODIES: Final = tuple(f"C{i}" for i in range(1, 7))
 #: Attributes of an image that have a field of their own.
 _OWN_ATTRIBUTES: Final = ("facing", "spacing_mm", "levels_doubtful", "complete", "view", "subject")
-
-
-@dataclass(frozen=True, eq=False)
-class FilmAnnotation:
-    """What an annotation file says of one film; `AnnotatedFilm` without the pixels.
-
-    Parameters
-    ----------
-    file_name : str
-        Path of the image below the image folder, with ``/``.
-    width, height : int
-        Size of the image in pixels.
-    vertebrae : tuple of Vertebra
-        Head to foot, in pixels of the image. Middle points are NaN in the whole-spine form.
-    facing : str or None
-        As stated, or inferred from the points where it is not; None without points.
-    spacing_mm : (row, column) or None
-        Spacing, where the file gives it.
-    levels_doubtful, complete, view, subject
-        As in `AnnotatedFilm`; `subject` is the file name unless the file says otherwise.
-    attributes : dict
-        The other attributes of the image, as they stand in the file. ``other_bodies`` maps
-        C2 to C6 to 4 x 2 lists in the order of `endplate.geometry.levels.CORNERS` (null: not
-        seen) where the file has them: these are bodies too, though no level that is measured.
-    """
-
-    file_name: str
-    width: int
-    height: int
-    vertebrae: tuple[Vertebra, ...]
-    facing: Facing | None = None
-    spacing_mm: tuple[float, float] | None = None
-    levels_doubtful: bool = False
-    complete: bool = False
-    view: View = "lateral"
-    subject: str = ""
-    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 def read_annotations(path: str | Path) -> tuple[FilmAnnotation, ...]:
@@ -146,34 +108,6 @@ def load_films(path: str | Path, image_dir: str | Path | None = None) -> list[An
         image_dir = beside if beside.is_dir() else path.parent
     folder = Path(image_dir)
     return [_with_pixels(a, folder, path.name) for a in read_annotations(path)]
-
-
-def write_annotations(path: str | Path, films: Iterable[FilmAnnotation | AnnotatedFilm]) -> None:
-    """Write films in the six-point form (the pixels of `AnnotatedFilm` are not written).
-
-    Points are rounded to 0.001 pixel; missing points have visibility 0. Covariances and
-    confidences belong to readings and are not written.
-    """
-    images: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    for image_id, film in enumerate(films, start=1):
-        images.append(_image_entry(image_id, film))
-        for vertebra in film.vertebrae:
-            annotations.append(_annotation_entry(len(annotations) + 1, image_id, vertebra))
-    skeleton = [[i + 1, (i + 1) % 6 + 1] for i in range(6)]
-    document = {
-        "info": {"description": "Vertebral six-point morphometry", "version": "1"},
-        "categories": [
-            {"id": 1, "name": "vertebra", "keypoints": list(POINTS), "skeleton": skeleton}
-        ],
-        "images": images,
-        "annotations": annotations,
-    }
-    try:
-        text = json.dumps(document, allow_nan=False, ensure_ascii=False, default=_plain)
-    except (TypeError, ValueError) as error:
-        raise AnnotationError(f"{path}: an attribute cannot be written: {error}") from error
-    Path(path).write_text(text + "\n", encoding="utf-8")
 
 
 def _load_json(path: Path) -> object:
@@ -354,48 +288,3 @@ def _read_grey(path: Path, where: str) -> GreyImage:
     if image is None or image.dtype not in (np.uint8, np.uint16):
         raise AnnotationError(f"{where}: image {path.name} cannot be decoded")
     return cast(GreyImage, image)
-
-
-def _plain(value: object) -> object:
-    """NumPy values in `attributes` as what JSON knows."""
-    if isinstance(value, np.ndarray | np.generic):
-        return value.tolist()
-    raise TypeError(f"{type(value).__name__} is no JSON value")
-
-
-def _image_entry(image_id: int, film: FilmAnnotation | AnnotatedFilm) -> dict[str, Any]:
-    if isinstance(film, AnnotatedFilm):
-        name, (height, width) = film.name, film.image.shape
-    else:
-        name, height, width = film.file_name, film.height, film.width
-    attributes = dict(film.attributes)
-    optional = {"facing": film.facing, "spacing_mm": film.spacing_mm}
-    attributes |= {key: value for key, value in optional.items() if value is not None}
-    attributes |= {"levels_doubtful": film.levels_doubtful, "complete": film.complete}
-    attributes |= {"view": film.view, "subject": film.subject or name}
-    size = {"width": int(width), "height": int(height)}
-    return {"id": image_id, "file_name": name, **size, "attributes": attributes}
-
-
-def _annotation_entry(annotation_id: int, image_id: int, vertebra: Vertebra) -> dict[str, Any]:
-    seen = np.isfinite(vertebra.points[:, 0])
-    if not seen.any():
-        raise AnnotationError(f"{vertebra.level} has no point: leave it out of the file")
-    keypoints: list[float] = []
-    for (x, y), visible in zip(vertebra.points, seen, strict=True):
-        keypoints += [round(float(x), 3), round(float(y), 3), 2] if visible else [0.0, 0.0, 0]
-    low, high = vertebra.points[seen].min(axis=0), vertebra.points[seen].max(axis=0)
-    width, height = (round(float(v), 3) for v in high - low)
-    attributes: dict[str, Any] = {"level": vertebra.level}
-    attributes |= {k: True for k in ("hardware", "cement") if getattr(vertebra, k)}
-    return {
-        "id": annotation_id,
-        "image_id": image_id,
-        "category_id": 1,
-        "keypoints": keypoints,
-        "num_keypoints": int(seen.sum()),
-        "bbox": [round(float(low[0]), 3), round(float(low[1]), 3), width, height],
-        "area": round(width * height, 3),
-        "iscrowd": 0,
-        "attributes": attributes,
-    }
