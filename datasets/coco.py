@@ -16,7 +16,7 @@ from typing import Final, cast
 import cv2
 import numpy as np
 
-from endplate.datasets.coco_fields import Record, fail
+from endplate.checked import Record
 from endplate.datasets.coco_writer import write_annotations
 from endplate.datasets.film import AnnotatedFilm, GreyImage
 from endplate.datasets.film_annotation import Facing, FilmAnnotation, View
@@ -55,25 +55,25 @@ def read_annotations(path: str | Path) -> tuple[FilmAnnotation, ...]:
         file, the annotation or image, and the field.
     """
     path = Path(path)
-    top = Record(_load_json(path), path.name)
+    top = Record(_load_json(path), path.name, AnnotationError)
     names = _keypoint_names(top)
     images: dict[int | str, Record] = {}
     for image in top.records("images", "image"):
         key = image.identifier("id")
         if key in images:
-            raise fail(image.where, "id", key, "an id that no other image has")
+            raise image.fail("id", key, "an id that no other image has")
         images[key] = image
     bodies: dict[int | str, dict[str, Vertebra]] = {key: {} for key in images}
     others: dict[int | str, dict[str, list[list[float | None]]]] = {key: {} for key in images}
     for annotation in top.records("annotations", "annotation"):
         category = annotation.identifier("category_id")
         if category not in names:
-            raise fail(annotation.where, "category_id", category, "the id of a category")
+            raise annotation.fail("category_id", category, "the id of a category")
         if not names[category]:
             continue  # a box or a label of another program, no landmarks
         key = annotation.identifier("image_id")
         if key not in images:
-            raise fail(annotation.where, "image_id", key, "the id of an image of this file")
+            raise annotation.fail("image_id", key, "the id of an image of this file")
         for level, body in _read_bodies(annotation, names[category], images[key]).items():
             if level in bodies[key] or level in others[key]:
                 raise AnnotationError(f"{annotation.where}: level {level} twice on one film")
@@ -125,11 +125,11 @@ def _keypoint_names(top: Record) -> dict[int | str, tuple[str, ...]]:
     for category in top.records("categories", "category"):
         listed = tuple(str(x) for x in category.sequence("keypoints", default=()))
         if len(set(listed)) != len(listed):
-            raise fail(category.where, "keypoints", list(listed), "names that differ")
+            raise category.fail("keypoints", list(listed), "names that differ")
         unknown = [x for x in listed if x not in POINTS and _split_name(x) is None]
         if unknown:
             expected = "the six points of a body, or names like T12TB"
-            raise fail(category.where, "keypoints", unknown[0], expected)
+            raise category.fail("keypoints", unknown[0], expected)
         names[category.identifier("id")] = listed
     return names
 
@@ -161,7 +161,7 @@ def _read_bodies(
     for name, xy in points.items():
         split = _split_name(name)
         if split is None:
-            raise fail(annotation.where, "keypoints", name, "names of one form only")
+            raise annotation.fail("keypoints", name, "names of one form only")
         level, row = split
         by_level.setdefault(level, np.full((6, 2), np.nan))[row] = xy
     seen = {level: six for level, six in by_level.items() if not np.isnan(six).all()}
@@ -178,12 +178,12 @@ def _read_points(
     flat = annotation.sequence("keypoints")
     if len(flat) != 3 * len(names):
         expected = f"{3 * len(names)} numbers (x, y, visibility of {len(names)} points)"
-        raise fail(annotation.where, "keypoints", f"{len(flat)} values", expected)
+        raise annotation.fail("keypoints", f"{len(flat)} values", expected)
     points: dict[str, tuple[float, float]] = {}
     for i, name in enumerate(names):
         visibility = flat[3 * i + 2]
         if visibility not in (0, 1, 2):
-            raise fail(annotation.where, f"keypoints of {name}", visibility, "visibility 0, 1 or 2")
+            raise annotation.fail(f"keypoints of {name}", visibility, "visibility 0, 1 or 2")
         if visibility == 0:
             points[name] = (math.nan, math.nan)
             continue

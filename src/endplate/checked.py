@@ -1,26 +1,17 @@
-"""Checked access to the fields of a parsed annotation file."""
+"""Checked access to the fields of a parsed JSON file that somebody else wrote."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final, TypeVar
 
-from endplate.errors import AnnotationError, InputError
-from endplate.geometry.calibration import Calibration
+from endplate.errors import InputError
 
-__all__ = ["Record", "fail"]
+__all__ = ["Record"]
 
 S = TypeVar("S", bound=str)
 _REQUIRED: Final[Any] = object()
 _MAX_SIDE: Final = 100_000
-
-
-def fail(where: str, name: str, found: object, expected: str) -> AnnotationError:
-    """Error that says where, which field, what was found and what was expected."""
-    shown = repr(found)
-    if len(shown) > 60:
-        shown = shown[:57] + "..."
-    return AnnotationError(f"{where}: {name} is {shown}; expected {expected}")
 
 
 @dataclass(frozen=True)
@@ -30,17 +21,27 @@ class Record:
     Parameters
     ----------
     values : dict
-        The object; anything else raises `AnnotationError`.
+        The object; anything else raises `error`.
     where : str
         Such as ``"annotations.json: annotation 7"``.
+    error : type of InputError
+        What is raised.
     """
 
     values: Any
     where: str
+    error: type[InputError] = InputError
 
     def __post_init__(self) -> None:
         if not isinstance(self.values, dict):
-            raise AnnotationError(f"{self.where}: expected an object with named fields")
+            raise self.error(f"{self.where}: expected an object with named fields")
+
+    def fail(self, name: str, found: object, expected: str) -> InputError:
+        """Error that says where, which field, what was found and what was expected."""
+        shown = repr(found)
+        if len(shown) > 60:
+            shown = shown[:57] + "..."
+        return self.error(f"{self.where}: {name} is {shown}; expected {expected}")
 
     def get(self, name: str, default: Any = _REQUIRED) -> Any:
         """Field `name`; null counts as absent."""
@@ -48,7 +49,7 @@ class Record:
         if value is not None:
             return value
         if default is _REQUIRED:
-            raise AnnotationError(f"{self.where}: {name} is missing")
+            raise self.error(f"{self.where}: {name} is missing")
         return default
 
     def records(self, name: str, kind: str) -> list["Record"]:
@@ -57,25 +58,25 @@ class Record:
         for i, item in enumerate(self.sequence(name)):
             known = isinstance(item, dict) and isinstance(item.get("id"), int | str)
             label = str(item["id"])[:40] if known else f"at place {i}"
-            out.append(Record(item, f"{self.where}: {kind} {label}"))
+            out.append(Record(item, f"{self.where}: {kind} {label}", self.error))
         return out
 
     def record(self, name: str, default: Mapping[str, Any]) -> "Record":
         """The object `name`."""
-        return Record(self.get(name, default), f"{self.where}: {name}")
+        return Record(self.get(name, default), f"{self.where}: {name}", self.error)
 
     def sequence(self, name: str, default: Any = _REQUIRED) -> Sequence[Any]:
         """The list `name`."""
         value = self.get(name, default)
         if not isinstance(value, list | tuple):
-            raise fail(self.where, name, value, "a list")
+            raise self.fail(name, value, "a list")
         return value
 
     def identifier(self, name: str) -> int | str:
         """An id: a whole number or a text."""
         value = self.get(name)
         if isinstance(value, bool) or not isinstance(value, int | str):
-            raise fail(self.where, name, value, "a whole number or a text")
+            raise self.fail(name, value, "a whole number or a text")
         return value
 
     def integer(self, name: str) -> int:
@@ -84,7 +85,7 @@ class Record:
         if isinstance(value, float) and value.is_integer():
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MAX_SIDE:
-            raise fail(self.where, name, value, f"a whole number from 1 to {_MAX_SIDE}")
+            raise self.fail(name, value, f"a whole number from 1 to {_MAX_SIDE}")
         return value
 
     def number(self, name: str, value: object, low: float, high: float) -> float:
@@ -94,28 +95,28 @@ class Record:
             or not isinstance(value, int | float)
             or not low <= value <= high  # false for NaN too
         ):
-            raise fail(self.where, name, value, f"a number from {low:g} to {high:g}")
+            raise self.fail(name, value, f"a number from {low:g} to {high:g}")
         return float(value)
 
     def boolean(self, name: str, default: bool) -> bool:
         """True or false."""
         value = self.get(name, default)
         if not isinstance(value, bool):
-            raise fail(self.where, name, value, "true or false")
+            raise self.fail(name, value, "true or false")
         return value
 
     def text(self, name: str, default: str) -> str:
         """A text, at most 1000 characters."""
         value = self.get(name, default)
         if not isinstance(value, str) or len(value) > 1000:
-            raise fail(self.where, name, value, "a short text")
+            raise self.fail(name, value, "a short text")
         return value
 
     def choice(self, name: str, valid: Sequence[S], default: Any = _REQUIRED) -> Any:
         """One of the texts `valid`."""
         value = self.get(name, default)
         if value is not default and value not in valid:
-            raise fail(self.where, name, value, f"one of {', '.join(valid)}")
+            raise self.fail(name, value, f"one of {', '.join(valid)}")
         return value
 
     def spacing(self, name: str) -> tuple[float, float] | None:
@@ -124,12 +125,8 @@ class Record:
         if value is None:
             return None
         if not isinstance(value, list) or len(value) != 2:
-            raise fail(self.where, name, value, "[row, column] in mm")
+            raise self.fail(name, value, "[row, column] in mm")
         row, column = (self.number(name, v, low=0.001, high=20.0) for v in value)
-        try:
-            Calibration((row, column), "user")
-        except InputError as error:
-            raise AnnotationError(f"{self.where}: {name}: {error}") from error
         return (row, column)
 
     def relative_path(self, name: str) -> str:
@@ -137,5 +134,5 @@ class Record:
         value = self.get(name)
         path = PurePosixPath(value.replace("\\", "/")) if isinstance(value, str) else None
         if path is None or not path.parts or path.is_absolute() or ".." in path.parts:
-            raise fail(self.where, name, value, "the path of an image below the image folder")
+            raise self.fail(name, value, "the path of an image below the image folder")
         return str(path)

@@ -1,0 +1,1 @@
+../../src/endplate/checked.py
