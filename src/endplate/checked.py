@@ -1,6 +1,7 @@
 """Checked access to the fields of a parsed JSON file that somebody else wrote."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final, TypeVar
@@ -61,7 +62,7 @@ class Record:
             out.append(Record(item, f"{self.where}: {kind} {label}", self.error))
         return out
 
-    def record(self, name: str, default: Mapping[str, Any]) -> "Record":
+    def record(self, name: str, default: Any = _REQUIRED) -> "Record":
         """The object `name`."""
         return Record(self.get(name, default), f"{self.where}: {name}", self.error)
 
@@ -98,6 +99,25 @@ class Record:
             raise self.fail(name, value, f"a number from {low:g} to {high:g}")
         return float(value)
 
+    def optional_number(self, name: str, low: float, high: float, default: Any = None) -> Any:
+        """The number `name`, or `default` where it is null or absent."""
+        value = self.get(name, None)
+        return default if value is None else self.number(name, value, low, high)
+
+    def numbers(self, name: str, count: int, low: float, high: float) -> list[float]:
+        """The list `name` of `count` numbers; null is NaN."""
+        values = self.sequence(name)
+        if len(values) != count:
+            raise self.fail(name, values, f"{count} numbers")
+        return [math.nan if v is None else self.number(name, v, low, high) for v in values]
+
+    def texts(self, name: str) -> tuple[str, ...]:
+        """The list `name` of texts; empty where it is absent."""
+        values = self.sequence(name, default=())
+        if not all(isinstance(v, str) for v in values):
+            raise self.fail(name, list(values), "a list of texts")
+        return tuple(values)
+
     def boolean(self, name: str, default: bool) -> bool:
         """True or false."""
         value = self.get(name, default)
@@ -105,7 +125,7 @@ class Record:
             raise self.fail(name, value, "true or false")
         return value
 
-    def text(self, name: str, default: str) -> str:
+    def text(self, name: str, default: Any = _REQUIRED) -> str:
         """A text, at most 1000 characters."""
         value = self.get(name, default)
         if not isinstance(value, str) or len(value) > 1000:

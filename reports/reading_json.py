@@ -1,0 +1,64 @@
+"""Reading files: JSON of the form ``endplate/reading/1``, with its published schema."""
+
+import json
+import re
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+from endplate.errors import InputError
+from endplate.study.reading import Reading
+from endplate.study.serialise import reading_from_dict, reading_to_dict
+
+__all__ = ["read_reading", "reading_schema", "reading_text", "readings_text", "write_reading"]
+
+#: A list of numbers that json has spread over lines. Texts hold no raw line break, so this
+#: cannot match inside one.
+_NUMBERS_ON_LINES: Final = re.compile(r"\[\n([^\[\]{}\"]*)\]")
+
+
+def reading_text(reading: Reading) -> str:
+    """The JSON text of a reading, ending in a line break."""
+    return _text(reading_to_dict(reading))
+
+
+def readings_text(readings: Sequence[Reading]) -> str:
+    """The JSON text of several readings, as a list."""
+    return _text([reading_to_dict(r) for r in readings])
+
+
+def write_reading(path: str | Path, reading: Reading) -> None:
+    """Write a reading file, in UTF-8."""
+    Path(path).write_text(reading_text(reading), encoding="utf-8")
+
+
+def read_reading(path: str | Path) -> Reading:
+    """Read a reading file.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, is no JSON or breaks the format; the message names the field.
+    """
+    path = Path(path)
+    try:
+        values = json.loads(path.read_bytes())
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path.name}: no JSON file ({error})") from error
+    return reading_from_dict(values, path.name)
+
+
+def reading_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) that every written reading satisfies."""
+    text = files("endplate.reports").joinpath("schemas", "reading-1.schema.json").read_text("utf-8")
+    schema: dict[str, Any] = json.loads(text)
+    return schema
+
+
+def _text(values: object) -> str:
+    spread = json.dumps(values, indent=1, allow_nan=False, ensure_ascii=False)
+    compact = _NUMBERS_ON_LINES.sub(lambda m: f"[{' '.join(m[1].split())}]", spread)
+    return compact + "\n"
