@@ -1,0 +1,74 @@
+"""Structured configuration of training, composed by Hydra."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hydra import compose, initialize_config_module
+from hydra.core.config_store import ConfigStore
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from endplate.errors import InputError
+from endplate.models.detector import DetectorConfig
+from endplate.models.refiner import RefinerConfig
+from endplate.train.data import FilmSet
+from endplate.train.detector_task import DetectorTaskConfig
+from endplate.train.loop import LoopConfig
+from endplate.train.refiner_task import RefinerTaskConfig
+
+__all__ = ["TrainConfig", "compose_config", "to_yaml"]
+
+
+@dataclass
+class TrainConfig:
+    """Everything that decides what a run trains on and how.
+
+    `task` is ``detector`` or ``refiner``; `fold` leaves out that fifth (or `folds`-th) of the
+    subjects, null trains on all.
+    """
+
+    task: str = "detector"
+    out: str = "runs/detector"
+    start_from: str | None = None
+    fold: int | None = None
+    folds: int = 5
+    data: str = ""
+    simulated: str = ""
+    sets: dict[str, FilmSet] = field(default_factory=dict)
+    detector: DetectorConfig = field(default_factory=DetectorConfig)
+    refiner: RefinerConfig = field(default_factory=RefinerConfig)
+    detector_task: DetectorTaskConfig = field(default_factory=DetectorTaskConfig)
+    refiner_task: RefinerTaskConfig = field(default_factory=RefinerTaskConfig)
+    loop: LoopConfig = field(default_factory=LoopConfig)
+
+
+def compose_config(name: str, overrides: list[str]) -> tuple[Any, DictConfig]:
+    """Compose a configuration of `endplate.configs` with overrides.
+
+    Returns
+    -------
+    config : TrainConfig (or what the named configuration's schema is)
+    resolved : DictConfig
+        The same, for saving.
+
+    Raises
+    ------
+    InputError
+        If an override names nothing, or its value does not fit.
+    """
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=TrainConfig)
+    try:
+        with initialize_config_module("endplate.configs", version_base="1.3"):
+            composed = compose(name, overrides=overrides)
+        OmegaConf.resolve(composed)
+        return OmegaConf.to_object(composed), composed
+    except (HydraException, OmegaConfBaseException) as error:
+        first = str(error).strip().splitlines()
+        raise InputError(f"configuration: {' '.join(first[:2])}") from error
+
+
+def to_yaml(config: DictConfig) -> str:
+    """The resolved configuration as YAML."""
+    return OmegaConf.to_yaml(config)

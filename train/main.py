@@ -1,0 +1,98 @@
+"""Entry points of ``endplate train``, ``endplate evaluate`` and ``endplate export``."""
+
+import hashlib
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from endplate import __version__
+from endplate.errors import EndplateError, UnknownName
+from endplate.train.config import TrainConfig, compose_config, to_yaml
+from endplate.train.data import load_sets
+from endplate.train.detector_task import DetectorTask
+from endplate.train.loop import Task, fit
+from endplate.train.refiner_task import RefinerTask
+
+__all__ = ["build_task", "train"]
+
+_TASKS = ("detector", "refiner")
+
+
+def train(overrides: list[str]) -> int:
+    """Train one network; returns the exit status."""
+    config, resolved = compose_config("train", overrides)
+    assert isinstance(config, TrainConfig)
+    # two processes with all threads each are slower than one thread each
+    cv2.setNumThreads(1)
+    task, checksums = build_task(config)
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    text = to_yaml(resolved)
+    lead = int(os.environ.get("RANK", "0")) == 0
+    if lead:
+        (out / "config.yaml").write_text(text)
+    provenance: dict[str, Any] = {
+        "endplate": __version__,
+        "config": text,
+        "config_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "data_sha256": checksums,
+        "fold": config.fold,
+        "folds": config.folds,
+        "seed": config.loop.seed,
+        "overrides": overrides,
+    }
+    start = Path(config.start_from) if config.start_from else None
+    result = fit(task, config.loop, out, start_from=start, provenance=provenance)
+    if lead:
+        print(
+            f"trained {config.task}: {result.steps} steps in {result.seconds / 60:.1f} min,"
+            f" loss {result.loss:.4f}, weights in {result.checkpoint}"
+        )
+    return 0
+
+
+def build_task(config: TrainConfig) -> tuple[Task, dict[str, str]]:
+    """Load the films and set up the task of a configuration.
+
+    Returns
+    -------
+    task : Task
+    checksums : dict
+        SHA-256 of the annotation files.
+
+    Raises
+    ------
+    UnknownName
+        If the task is neither detector nor refiner.
+    """
+    if config.task not in _TASKS:
+        raise UnknownName("task", config.task, _TASKS)
+    sets = list(config.sets.values())
+    if config.task == "refiner":
+        # films without bodies teach the refiner nothing
+        sets = [s for s in sets if s.annotations]
+    films, weights, checksums = load_sets(sets, fold=config.fold, folds=config.folds)
+    task: Task
+    if config.task == "detector":
+        task = DetectorTask(films, weights, config.detector_task, config.detector)
+    else:
+        task = RefinerTask(films, weights, config.refiner_task, config.refiner)
+    return task, checksums
+
+
+def _main() -> int:
+    """For torchrun: ``torchrun --nproc-per-node 2 -m endplate.train.main key=value ...``."""
+    warnings.filterwarnings("ignore", message=".*is deprecated.*", module="monai")
+    try:
+        return train(sys.argv[1:])
+    except EndplateError as error:
+        print(f"endplate train: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(_main())
