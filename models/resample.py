@@ -97,7 +97,7 @@ def normalise(window: FloatImage) -> FloatImage:
     A constant window becomes zeros.
     """
     # every third row and column is enough for a percentile, and nine times faster
-    low, high = np.percentile(window[::3, ::3], (1.0, 99.0))
+    low, high = (float(v) for v in np.percentile(window[::3, ::3], (1.0, 99.0)))
     out = np.clip(window, low, high)
     out -= out.mean()
     deviation = float(out.std())
