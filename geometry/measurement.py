@@ -25,7 +25,8 @@ class Measurement:
     se : float
         Standard error in `unit`, NaN if the covariance of a point is unknown.
     interval90 : (low, high)
-        90 % interval in `unit`, NaN with `se`.
+        90 % interval in `unit`, NaN with `se`. A grade has no `se`; its interval is that of the
+        grades of the ends of the interval that it was read off.
     flags : tuple of str
         Codes such as ``"level_above_fractured"``.
     """
