@@ -113,6 +113,8 @@ _REASONS = frozenset(
     (
         "level_above_missing",
         "level_below_missing",
+        "level_above_left_out",
+        "level_below_left_out",
         "facing_unknown",
         "no_physiological_value",
         "no_reference_height",

@@ -140,10 +140,14 @@ def _chosen(
     if state == "intact":
         return touching
     flags = (f"level_{word}_{state}",)
-    if settings.neighbours == "next_intact":
-        return _next_intact(vertebrae, condition, i, word) or _Found(n, touching.level, flags)
     if settings.neighbours == "keep":
         return _Found(touching.row, touching.level, flags)
+    if settings.neighbours == "next_intact":
+        stepped = _next_intact(vertebrae, condition, i, word)
+        if stepped is not None:
+            return stepped
+    if state != "missing":
+        flags = (*flags, f"level_{word}_left_out")
     return _Found(n, touching.level, flags)
 
 
