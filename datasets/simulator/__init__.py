@@ -1,0 +1,1 @@
+"""Simulated radiographs of the spine with exact landmarks."""

@@ -1,0 +1,177 @@
+"""Metal and cement: pedicle screws with rods, cages, and bone cement."""
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from endplate.datasets.simulator.anatomy import Body, SpineModel
+from endplate.datasets.simulator.projection import Camera
+from endplate.geometry.landmarks import FloatArray
+
+__all__ = ["Hardware", "draw_cement", "draw_hardware", "metal_map"]
+
+Map = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class Hardware:
+    """Implants of one subject.
+
+    Parameters
+    ----------
+    kind : str
+        ``""``, ``screws`` or ``cage``.
+    screw_levels : tuple of str
+        Bodies that hold pedicle screws.
+    rods : tuple of (N, 3) arrays
+        Centre lines, mm.
+    screws : tuple of (2, 3) arrays
+        Head and tip, mm.
+    cages : tuple of (4, 3) arrays
+        Corners of interbody cages, mm.
+    """
+
+    kind: str = ""
+    screw_levels: tuple[str, ...] = ()
+    rods: tuple[FloatArray, ...] = ()
+    screws: tuple[FloatArray, ...] = ()
+    cages: tuple[FloatArray, ...] = ()
+
+
+def _index_level(spine: SpineModel, rng: np.random.Generator) -> int:
+    broken = [i for i, b in enumerate(spine.bodies) if b.fracture]
+    if broken:
+        return broken[0]
+    names = [b.level for b in spine.bodies]
+    low, high = names.index("T9"), len(names) - 1
+    return int(rng.integers(low, high))
+
+
+def draw_hardware(rng: np.random.Generator, spine: SpineModel) -> Hardware:
+    """Screws and rods over two to many levels around the broken body, or a cage."""
+    at = _index_level(spine, rng)
+    reach = int(rng.choice([1, 2, 4], p=(0.65, 0.25, 0.1)))
+    low, high = max(6, at - reach), min(len(spine.bodies) - 1, at + reach)
+    chosen = [i for i in range(low, high + 1) if i != at or rng.random() < 0.3]
+    rods, screws = [], []
+    for side in (-1, 1):
+        heads = []
+        for i in chosen:
+            body = spine.bodies[i]
+            head, tip = _screw(body, side, rng)
+            screws.append(np.array([head, tip]))
+            heads.append(head)
+        line = np.array(heads)
+        run = line[-1] - line[0]
+        run /= np.linalg.norm(run)
+        line = np.vstack(
+            [line[0] - run * rng.uniform(5, 14), line, line[-1] + run * rng.uniform(5, 14)]
+        )
+        rods.append(line)
+    cages = ()
+    kind = "screws"
+    if rng.random() < 0.15:
+        cages = (_cage(spine, min(at, len(spine.bodies) - 2)),)
+    return Hardware(
+        kind, tuple(spine.bodies[i].level for i in chosen), tuple(rods), tuple(screws), cages
+    )
+
+
+def _screw(body: Body, side: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
+    back = -body.depth_superior / 2
+    y = -body.posterior / 2 + 0.3 * body.posterior + rng.normal(0, 1.0)
+    z = side * 0.34 * body.width
+    head = np.array([back - 20 * body.size, y + rng.normal(0, 1.5), z * 1.25])
+    tip = np.array(
+        [back + rng.uniform(0.6, 0.9) * body.depth_superior, y + rng.normal(0, 1.5), z * 0.6]
+    )
+    return body.to_subject(head), body.to_subject(tip)
+
+
+def _cage(spine: SpineModel, i: int) -> FloatArray:
+    upper, lower = spine.bodies[i], spine.bodies[i + 1]
+    a = upper.to_subject(
+        np.array([[-0.25, 0.5, 0], [0.35, 0.5, 0]])
+        * [upper.depth_inferior, (upper.anterior + upper.posterior) / 2 * 1.02, 0]
+    )
+    b = lower.to_subject(
+        np.array([[0.35, -0.5, 0], [-0.25, -0.5, 0]])
+        * [lower.depth_superior, (lower.anterior + lower.posterior) / 2 * 1.02, 0]
+    )
+    return np.vstack([a, b])
+
+
+def draw_cement(rng: np.random.Generator, spine: SpineModel) -> SpineModel:
+    """Mark the broken bodies, or one at random, as cemented."""
+    broken = [b.level for b in spine.bodies if b.fracture]
+    if not broken:
+        broken = [
+            str(rng.choice([b.level for b in spine.bodies if b.level in ("T12", "L1", "L2")]))
+        ]
+    bodies = tuple(replace(b, cement=True) if b.level in broken else b for b in spine.bodies)
+    return replace(spine, bodies=bodies)
+
+
+def metal_map(
+    camera: Camera, spine: SpineModel, hardware: Hardware, rng: np.random.Generator
+) -> Map | None:
+    """(rows, columns) attenuation of metal and cement, None if there is none."""
+    cemented = [b for b in spine.bodies if b.cement]
+    if not hardware.kind and not cemented:
+        return None
+    out = np.zeros(camera.shape, np.float32)
+    for body in cemented:
+        _cement(camera, body, out, rng)
+    for line in hardware.rods:
+        _bar(camera, line, 2.9, 1.4, out)
+    for head, tip in hardware.screws:
+        _bar(camera, np.array([head, tip]), rng.uniform(2.4, 3.0), 1.1, out, thread=True)
+        toward = (tip - head) / np.linalg.norm(tip - head)
+        _bar(camera, np.array([head - 4 * toward, head + 9 * toward]), 5.5, 1.5, out)
+    for cage in hardware.cages:
+        mask = np.zeros(camera.shape, np.float32)
+        corners = camera.project(cage)
+        cv2.fillPoly(mask, [np.round(corners * 16).astype(np.int32)], 0.5, cv2.LINE_8, 4)
+        out += mask
+    return cv2.GaussianBlur(out, (0, 0), 0.6)
+
+
+def _bar(
+    camera: Camera, line: FloatArray, radius: float, strength: float, out: Map, thread: bool = False
+) -> None:
+    mask = np.zeros(camera.shape, np.uint8)
+    points = camera.project(line)
+    width = max(1, round(2 * radius / camera.pixel_mm))
+    cv2.polylines(mask, [np.round(points * 16).astype(np.int32)], False, 255, width, cv2.LINE_AA, 4)
+    if thread and camera.pixel_mm < 1.0:
+        length = float(np.linalg.norm(line[-1] - line[0]))
+        turns = np.linspace(0.35, 1.0, max(2, int(length * 0.65 / 2.8)))
+        across = np.array([-(points[-1] - points[0])[1], (points[-1] - points[0])[0]])
+        across = across / max(float(np.linalg.norm(across)), 1e-6) * width * 0.72
+        for f in turns:
+            at = points[0] + f * (points[-1] - points[0])
+            ends = np.round(np.stack([at - across, at + across]) * 16).astype(np.int32)
+            cv2.polylines(mask, [ends], False, 255, max(1, width // 4), cv2.LINE_AA, 4)
+    np.add(out, mask.astype(np.float32) * np.float32(strength / 255), out=out)
+
+
+def _cement(camera: Camera, body: Body, out: Map, rng: np.random.Generator) -> None:
+    mask = np.zeros(camera.shape, np.float32)
+    for _ in range(int(rng.integers(6, 18))):
+        local = rng.normal(0, 1, 3) * [0.16 * body.depth_superior, 0.15 * body.anterior, 8.0]
+        local[0] += 0.08 * body.depth_superior
+        at = camera.project(body.to_subject(local))
+        radius = rng.uniform(2.0, 6.0) / camera.pixel_mm
+        cv2.circle(
+            mask,
+            tuple(int(v) for v in np.round(at * 16)),
+            round(radius * 16),
+            1.0,
+            -1,
+            cv2.LINE_8,
+            4,
+        )
+    rough = cv2.GaussianBlur(mask, (0, 0), max(0.5, 0.8 / camera.pixel_mm))
+    out += rough * np.float32(rng.uniform(0.6, 1.6))
