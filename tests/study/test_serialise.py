@@ -36,8 +36,8 @@ def test_round_trip(reading: Reading) -> None:
     for m, n in zip(back.measurements, reading.measurements, strict=True):
         for name in ("name", "level", "between", "unit", "flags"):
             assert getattr(m, name) == getattr(n, name)
-        numbers = ([x.value, x.se, *x.interval90] for x in (m, n))
-        np.testing.assert_allclose(*numbers, atol=5e-5)
+        found, expected = ([x.value, x.se, *x.interval90] for x in (m, n))
+        np.testing.assert_allclose(found, expected, atol=5e-5)
     assert plain(back) == plain(reading), "writing what was read changes nothing"
 
 

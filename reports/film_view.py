@@ -1,0 +1,96 @@
+"""The film as the ground of an overlay: fitted to a size, windowed, dimmed, square pixels."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from endplate.errors import InputError
+from endplate.geometry.calibration import Calibration
+from endplate.geometry.landmarks import FloatArray
+from endplate.reports.canvas import Picture
+
+__all__ = ["FilmView", "film_view"]
+
+#: A small film is enlarged at most so many times.
+_MAX_ENLARGEMENT: Final = 4.0
+#: White of the film in the picture, so that marks stand out on bright bone.
+_DIMMED_WHITE: Final = 205.0
+
+
+@dataclass(frozen=True, eq=False)
+class FilmView:
+    """A film ready to be drawn on.
+
+    Parameters
+    ----------
+    picture : (H, W, 3) uint8 array
+        Dimmed film with square pixels.
+    scale : (2,) array
+        Picture pixels per pixel of the stored image, x and y.
+    mm_per_pixel : float
+        Of the picture; NaN without a calibration.
+    """
+
+    picture: Picture
+    scale: FloatArray
+    mm_per_pixel: float
+
+    def to_picture(self, points: FloatArray) -> FloatArray:
+        """(..., 2) pixel coordinates of the stored image in those of the picture."""
+        out: FloatArray = (points + 0.5) * self.scale - 0.5
+        return out
+
+    def spread(self, covariance: FloatArray) -> FloatArray:
+        """(2, 2) covariance of a point in picture pixels squared."""
+        out: FloatArray = covariance * np.outer(self.scale, self.scale)
+        return out
+
+
+def film_view(image: npt.NDArray[np.generic], calibration: Calibration, long_side: int) -> FilmView:
+    """Fit a film into a square of `long_side` picture pixels.
+
+    Parameters
+    ----------
+    image : (H, W) array
+        Grey values of any kind, bone bright.
+    calibration : Calibration
+        Its spacing or aspect makes the pixels of the picture square, so that angles look right.
+    long_side : int
+        Longer side of the result, in pixels.
+
+    Raises
+    ------
+    InputError
+        If the image is not one plane of grey values.
+    """
+    if image.ndim != 2 or 0 in image.shape:
+        raise InputError(f"an overlay needs a grey image, not an array of shape {image.shape}")
+    along_x, along_y = calibration.scale_xy
+    rows, columns = image.shape
+    fit = min(
+        long_side / max(columns * along_x, rows * along_y),
+        _MAX_ENLARGEMENT / max(along_x, along_y),
+    )
+    width, height = (max(1, round(n * fit)) for n in (columns * along_x, rows * along_y))
+    method = cv2.INTER_AREA if width <= columns and height <= rows else cv2.INTER_CUBIC
+    resized = cv2.resize(_windowed(image), (width, height), interpolation=method)
+    # Cubic interpolation overshoots at edges.
+    grey = np.minimum(resized, _DIMMED_WHITE).astype(np.uint8)
+    scale = np.array([width / columns, height / rows])
+    mm = along_x / scale[0] if calibration.is_metric else float("nan")
+    return FilmView(np.repeat(grey[:, :, None], 3, axis=2), scale, float(mm))
+
+
+def _windowed(image: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
+    """Grey values between the 0.5th and 99.7th percentile, spread over a dimmed range."""
+    values = image.astype(np.float32)
+    sample = values[:: max(1, values.shape[0] // 800), :: max(1, values.shape[1] // 800)]
+    sample = sample[np.isfinite(sample)]
+    low, high = np.percentile(sample, (0.5, 99.7)) if sample.size else (0.0, 1.0)
+    span = max(float(high - low), 1e-6)
+    spread = np.clip((np.nan_to_num(values) - low) / span, 0.0, 1.0) * _DIMMED_WHITE
+    out: npt.NDArray[np.uint8] = spread.astype(np.uint8)
+    return out
