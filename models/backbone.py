@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from monai.networks.blocks import Convolution, ResidualUnit
+from monai.networks.blocks.convolutions import Convolution, ResidualUnit
 from torch import Tensor, nn
 from torch.nn import functional
 

@@ -11,6 +11,7 @@ from endplate.geometry.landmarks import FloatArray
 __all__ = ["FloatImage", "ImagePyramid", "apply_affine", "invert_affine", "normalise"]
 
 FloatImage = npt.NDArray[np.float32]
+GreyArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 
 _MIN_SIDE: Final = 48
 
@@ -24,13 +25,13 @@ class ImagePyramid:
         Grey values. Coordinates are pixels, the centre of the top-left pixel being (0, 0).
     """
 
-    def __init__(self, image: npt.NDArray[np.generic]) -> None:
+    def __init__(self, image: GreyArray) -> None:
         if image.ndim != 2:
             raise ValueError(f"image of shape {image.shape}, expected two dimensions")
-        self._levels: list[npt.NDArray[np.generic]] = [np.ascontiguousarray(image)]
+        self._levels: list[GreyArray] = [np.ascontiguousarray(image)]
         self.shape: tuple[int, int] = (image.shape[0], image.shape[1])
 
-    def _level(self, k: int) -> npt.NDArray[np.generic]:
+    def _level(self, k: int) -> GreyArray:
         while len(self._levels) <= k:
             last = self._levels[-1]
             h, w = last.shape

@@ -183,5 +183,5 @@ def _band(image: FloatImage, rng: np.random.Generator) -> None:
     slope = float(rng.normal(0, 0.05))
     rows = y + slope * (np.arange(w, dtype=np.float32) - w / 2)
     soft = float(rng.uniform(0.3, 0.06 * h))
-    step = 1 / (1 + np.exp(-(np.arange(h, dtype=np.float32)[:, None] - rows) / soft))
+    step = 0.5 + 0.5 * np.tanh((np.arange(h, dtype=np.float32)[:, None] - rows) / soft)
     image += float(rng.uniform(-0.3, 0.3)) * step.astype(np.float32)

@@ -1,0 +1,256 @@
+"""From a radiograph to a reading: find, name, refine, measure, judge."""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from endplate.errors import InputError
+from endplate.geometry.calibration import Calibration
+from endplate.geometry.landmarks import FloatArray, Vertebra
+from endplate.geometry.levels import check_level
+from endplate.geometry.measure import measure
+from endplate.imaging.radiograph import Radiograph
+from endplate.infer.find import Anchor, Found, find_column
+from endplate.infer.gate import judge_quality
+from endplate.infer.refine import Refined, refine
+from endplate.infer.session import Network
+from endplate.models.calibration import Calibrations
+from endplate.models.resample import GreyArray, ImagePyramid
+from endplate.study.reading import Reader, Reading, Source
+
+__all__ = ["FilmReader", "FilmResult", "weights_folder"]
+
+#: Files that make up a reader.
+WEIGHTS: Final = {"detector": "detector.onnx", "refiner": "refiner.onnx"}
+CALIBRATION: Final = "calibration.json"
+_SQUARE: Final = 0.003
+"""Pixels are taken as square up to this deviation of the aspect from 1."""
+
+
+def weights_folder() -> Path:
+    """Folder of the weights that came with the package."""
+    return Path(str(resources.files("endplate.models.weights")))
+
+
+@dataclass(frozen=True, eq=False)
+class FilmResult:
+    """What the networks made of one film, before measuring.
+
+    Parameters
+    ----------
+    found : Found
+    vertebrae : tuple of Vertebra
+        Head to foot, in pixels of the stored image.
+    refined : tuple of Refined
+        One for each vertebra; in square pixels of the resampled film if the aspect was not 1.
+    level_probability : float
+        Probability that the naming as a whole is right.
+    """
+
+    found: Found
+    vertebrae: tuple[Vertebra, ...]
+    refined: tuple[Refined, ...]
+    level_probability: float
+
+
+class FilmReader:
+    """Reads lateral films with the two networks.
+
+    Parameters
+    ----------
+    weights : Path or None
+        Folder with ``detector.onnx``, ``refiner.onnx`` and ``calibration.json``; None takes those
+        of the package.
+    provider : str
+        ``auto``, ``cuda``, ``tensorrt``, ``openvino`` or ``cpu``.
+    threads : int
+        Threads of ONNX Runtime; 0: all cores.
+
+    Raises
+    ------
+    InputError
+        If the weights are missing or unreadable, or the provider is not installed.
+    """
+
+    def __init__(
+        self, weights: Path | None = None, *, provider: str = "auto", threads: int = 0
+    ) -> None:
+        folder = weights if weights is not None else weights_folder()
+        self.detector = Network.load(
+            folder / WEIGHTS["detector"], provider=provider, threads=threads
+        )
+        self.refiner = Network.load(folder / WEIGHTS["refiner"], provider=provider, threads=threads)
+        for network, task in ((self.detector, "detector"), (self.refiner, "refiner")):
+            if network.metadata.task != task:
+                raise InputError(f"{network.path}: is a {network.metadata.task}, not a {task}")
+        path = folder / CALIBRATION
+        if path.is_file():
+            self.calibrations = Calibrations.from_json(path.read_text(), str(path))
+        else:
+            self.calibrations = Calibrations.uncalibrated()
+
+    @property
+    def reader(self) -> Reader:
+        """Who reads: name, version, and the hashes of both networks."""
+        hashes = f"{self.detector.sha256[:32]}{self.refiner.sha256[:32]}"
+        return Reader("model", "endplate", self.detector.metadata.version, hashes)
+
+    def find(
+        self, pixels: GreyArray, calibration: Calibration, anchors: Sequence[Anchor] = ()
+    ) -> FilmResult:
+        """Find, name and refine the vertebrae of a film; coordinates of the stored image."""
+        stretch = _stretch(calibration)
+        film = _to_square(pixels, stretch)
+        squared = [Anchor(a.level, *(_to_film(np.array([a.x, a.y]), stretch))) for a in anchors]
+        pyramid = ImagePyramid(film)
+        found = find_column(pyramid, self.detector, self.calibrations.naming, anchors=squared)
+        if found.column is None:
+            return FilmResult(found, (), (), 0.0)
+        keep = [i for i, level in enumerate(found.column.levels) if level != "above C7"]
+        candidates = [found.column.candidates[i] for i in keep]
+        bodies = _same_facing([c.points for c in candidates], found.downward)
+        centres = np.array([c.centre for c in candidates]).reshape(-1, 2)
+        refined = refine(
+            pyramid,
+            bodies,
+            self.refiner,
+            self.calibrations.points,
+            _directions(centres, found.downward),
+        )
+        vertebrae = tuple(
+            Vertebra(
+                found.column.levels[k],
+                _from_film(r.points, stretch),
+                _shrink_covariance(r.covariance, stretch),
+                float(found.column.probabilities[k]),
+                c.score,
+            )
+            for k, c, r in zip(keep, candidates, refined, strict=True)
+        )
+        naming = float(found.column.probabilities[keep].min()) if keep else 0.0
+        return FilmResult(found, vertebrae, tuple(refined), naming)
+
+    def read(
+        self,
+        radiograph: Radiograph,
+        *,
+        index_level: str | None = None,
+        anchors: Sequence[Anchor] = (),
+    ) -> Reading:
+        """Read a film.
+
+        Parameters
+        ----------
+        index_level : str or None
+            The injured level, if known.
+        anchors : sequence of Anchor
+            Levels that the user knows.
+
+        Raises
+        ------
+        InputError
+            If an anchor lies on no vertebra.
+        """
+        if index_level is not None:
+            check_level(index_level)
+        result = self.find(radiograph.pixels, radiograph.calibration, anchors)
+        vertebrae = result.vertebrae
+        quality = judge_quality(
+            result.found,
+            vertebrae,
+            1.0 if anchors else result.level_probability,
+            (radiograph.rows, radiograph.columns),
+            self.calibrations,
+            index_level,
+        )
+        if quality.status == "rejected":
+            # points on a film that is no lateral spine mean nothing
+            vertebrae = ()
+        measurements = measure(vertebrae, radiograph.calibration, index_level=index_level)
+        return Reading(
+            id=str(uuid.uuid4()),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            reader=self.reader,
+            source=_source(radiograph, result.found, vertebrae),
+            calibration=radiograph.calibration,
+            quality=quality,
+            vertebrae=vertebrae,
+            measurements=measurements,
+        )
+
+
+def _source(radiograph: Radiograph, found: Found, vertebrae: Sequence[Vertebra]) -> Source:
+    scores = found.scores
+    best = max(("lateral", "frontal", "other"), key=lambda name: float(getattr(scores, name)))
+    facing = None
+    if vertebrae:
+        forward = sum(float(v.points[0, 0] - v.points[2, 0]) for v in vertebrae)
+        facing = "right" if forward > 0 else "left"
+    return Source(
+        path=radiograph.path,
+        sha256=radiograph.sha256,
+        rows=radiograph.rows,
+        columns=radiograph.columns,
+        modality=radiograph.modality,
+        study_uid=radiograph.study_uid,
+        series_uid=radiograph.series_uid,
+        instance_uid=radiograph.instance_uid,
+        patient_id=radiograph.patient_id,
+        study_date=radiograph.study_date,
+        view=best,  # type: ignore[arg-type]
+        facing=facing,  # type: ignore[arg-type]
+        position=radiograph.position,
+    )
+
+
+def _same_facing(bodies: Sequence[FloatArray], downward: FloatArray) -> list[FloatArray]:
+    """Swap anterior and posterior of bodies that face against the majority."""
+    sideways = np.array([-downward[1], downward[0]])
+    forward = [float((p[0] - p[2]) @ sideways) for p in bodies]
+    majority = sum(forward)
+    swapped = [2, 1, 0, 5, 4, 3]
+    return [p[swapped] if f * majority < 0 else p for p, f in zip(bodies, forward, strict=True)]
+
+
+def _directions(centres: FloatArray, downward: FloatArray) -> list[FloatArray]:
+    n = len(centres)
+    if n < 2:
+        return [downward] * n
+    return [centres[min(i + 1, n - 1)] - centres[max(i - 1, 0)] for i in range(n)]
+
+
+def _stretch(calibration: Calibration) -> FloatArray:
+    """(2,) factors on x and y that make the pixels square; the finer side is kept."""
+    x, y = calibration.scale_xy
+    if abs(x / y - 1) < _SQUARE:
+        return np.ones(2)
+    return np.array([x, y]) / min(x, y)
+
+
+def _to_square(pixels: GreyArray, stretch: FloatArray) -> GreyArray:
+    if (stretch == 1).all():
+        return pixels
+    size = (round(pixels.shape[1] * stretch[0]), round(pixels.shape[0] * stretch[1]))
+    out: GreyArray = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+    return out
+
+
+def _to_film(points: FloatArray, stretch: FloatArray) -> FloatArray:
+    return (points + 0.5) * stretch - 0.5
+
+
+def _from_film(points: FloatArray, stretch: FloatArray) -> FloatArray:
+    return (points + 0.5) / stretch - 0.5
+
+
+def _shrink_covariance(covariance: FloatArray, stretch: FloatArray) -> FloatArray:
+    factor = np.tile(1 / stretch, 6)
+    out: FloatArray = covariance * factor[:, None] * factor[None, :]
+    return out

@@ -1,0 +1,163 @@
+"""Second step of a reading: the six points of each vertebra, from the film at fine resolution."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from endplate.geometry.landmarks import FloatArray
+from endplate.infer.session import Network
+from endplate.models.calibration import PointErrors
+from endplate.models.frames import S1_DROP, body_frame, vertebra_window
+from endplate.models.heatmaps import decode_heatmaps
+from endplate.models.resample import ImagePyramid, apply_affine, normalise
+
+__all__ = ["Refined", "View", "refine"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A slightly different crop of the same vertebra, for averaging.
+
+    `turn` in degrees, `scale` a factor on the size of the crop.
+    """
+
+    turn: float = 0.0
+    scale: float = 1.0
+
+
+#: Crops whose points are averaged in the last pass.
+VIEWS: Final = (View(), View(5.0, 1.07), View(-5.0, 1.07), View(0.0, 0.94))
+
+
+@dataclass(frozen=True, eq=False)
+class Refined:
+    """Refined points of one vertebra.
+
+    Parameters
+    ----------
+    points : (6, 2) array
+        x, y in pixels of the film.
+    covariance : (12, 12) array
+        In pixels squared.
+    spread : (6, 2) array
+        Raw variance of heat maps and views along and across the endplate, in depths squared:
+        what the covariance is calibrated from.
+    mass : (6,) array
+        Share of each heat map near its maximum.
+    depth : float
+        Body depth in pixels.
+    axes : (2, 2) array
+        Columns: unit vectors of the upright frame (backward, downward) in the film.
+    """
+
+    points: FloatArray
+    covariance: FloatArray
+    spread: FloatArray
+    mass: FloatArray
+    depth: float
+    axes: FloatArray
+
+
+def refine(
+    pyramid: ImagePyramid,
+    bodies: Sequence[FloatArray],
+    network: Network,
+    errors: PointErrors,
+    downward: Sequence[FloatArray],
+    *,
+    views: Sequence[View] = VIEWS,
+) -> list[Refined]:
+    """Refine the points of all vertebrae of a film.
+
+    Parameters
+    ----------
+    bodies : sequence of (6, 2) array
+        Coarse points; inferior points NaN on the sacrum.
+    downward : sequence of (2,) array
+        Direction of the column at each body, head to foot.
+    views : sequence of View
+        Crops of the last pass, whose points are averaged.
+    """
+    if not bodies:
+        return []
+    first, _, _ = _pass(pyramid, bodies, network, downward, View())
+    results = [_pass(pyramid, first, network, downward, view) for view in views]
+    out = []
+    for i, down in enumerate(downward):
+        points = np.stack([r[0][i] for r in results])
+        heat = np.stack([r[1][i] for r in results])
+        mass = np.stack([r[2][i] for r in results]).mean(axis=0)
+        out.append(_combine(points, heat, mass, down, errors))
+    return out
+
+
+def _pass(
+    pyramid: ImagePyramid,
+    bodies: Sequence[FloatArray],
+    network: Network,
+    downward: Sequence[FloatArray],
+    view: View,
+) -> tuple[list[FloatArray], list[FloatArray], list[FloatArray]]:
+    """Points (6, 2), heat map covariances (6, 2, 2) in film pixels, masses (6,) of each body."""
+    crop, extent = network.metadata.crop, network.metadata.extent
+    windows = [_window(p, d, crop, extent, view) for p, d in zip(bodies, downward, strict=True)]
+    images = np.stack([normalise(pyramid.warp(w, (crop, crop))) for w in windows])[:, None]
+    places, spreads, masses = decode_heatmaps(network.run(images)[0])
+    points, heats = [], []
+    for body, window, place, spread in zip(bodies, windows, places, spreads, strict=True):
+        new = apply_affine(window, place)
+        new[np.isnan(body).any(axis=1) & _is_sacrum(body)] = np.nan
+        points.append(new)
+        linear = window[:, :2]
+        heats.append(linear @ spread @ linear.T)
+    return points, heats, list(masses)
+
+
+def _is_sacrum(body: FloatArray) -> bool:
+    return bool(np.isnan(body[[3, 5]]).all())
+
+
+def _window(
+    points: FloatArray, down: FloatArray, crop: int, extent: float, view: View
+) -> FloatArray:
+    centre, anterior, depth = body_frame(points)
+    if _is_sacrum(points):
+        centre = centre + S1_DROP * depth * _across(anterior, down)
+    angle = math.radians(view.turn)
+    turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
+    return vertebra_window(
+        centre, turn @ anterior, depth * view.scale, downward=down, crop=crop, extent=extent
+    )
+
+
+def _across(anterior: FloatArray, down: FloatArray) -> FloatArray:
+    normal = np.array([-anterior[1], anterior[0]])
+    return normal if float(normal @ down) > 0 else -normal
+
+
+def _combine(
+    points: FloatArray,
+    heat: FloatArray,
+    mass: FloatArray,
+    down: FloatArray,
+    errors: PointErrors,
+) -> Refined:
+    """Average the views; points (V, 6, 2), heat (V, 6, 2, 2)."""
+    mean = points.mean(axis=0)
+    _, anterior, depth = body_frame(mean)
+    axes = np.column_stack([-anterior, _across(anterior, down)])
+    scatter = points - mean
+    between = np.einsum("vki,vkj->kij", scatter, scatter) / max(len(points) - 1, 1)
+    total = heat.mean(axis=0) + between
+    local = np.einsum("ia,kij,jb->kab", axes, total, axes) / depth**2
+    spread = np.stack([local[:, 0, 0], local[:, 1, 1]], axis=1)
+    upright = errors.covariance(np.nan_to_num(spread, nan=0.0)) * depth**2
+    turn = np.kron(np.eye(6), axes)
+    covariance = turn @ upright @ turn.T
+    missing = np.repeat(np.isnan(mean).any(axis=1), 2)
+    covariance[missing] = np.nan
+    covariance[:, missing] = np.nan
+    return Refined(mean, covariance, spread, mass, depth, axes)

@@ -1,0 +1,165 @@
+"""From a checkpoint to an ONNX file that is proven equal to it (torch only)."""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from omegaconf import OmegaConf
+from torch import nn
+
+from endplate import __version__
+from endplate.errors import InputError
+from endplate.models.detector import DETECTOR_OUTPUTS, DETECTOR_STRIDE, Detector, DetectorConfig
+from endplate.models.metadata import METADATA_KEY, ModelMetadata
+from endplate.models.refiner import REFINER_STRIDE, Refiner, RefinerConfig
+
+__all__ = ["Parity", "export_checkpoint", "load_checkpoint"]
+
+_TOLERANCE = 2e-3
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """Largest difference between torch and ONNX Runtime, relative to the largest output."""
+
+    size: tuple[int, ...]
+    difference: float
+
+
+def load_checkpoint(path: Path) -> tuple[nn.Module, ModelMetadata]:
+    """Network with averaged weights, in evaluation mode, and its metadata.
+
+    Raises
+    ------
+    InputError
+        If the file is no ``model.pt`` of ``endplate train``.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint; expected model.pt of endplate train")
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        provenance = saved["provenance"]
+        config = OmegaConf.create(provenance["config"])
+        task = saved["task"]
+    except Exception as error:  # a hostile or foreign pickle may raise anything
+        raise InputError(f"{path}: not a checkpoint of endplate train") from error
+    model: nn.Module
+    crop, extent = 0, 0.0
+    if task == "detector":
+        model = Detector(_structured(DetectorConfig, config.detector))
+        stride, multiple = DETECTOR_STRIDE, 64
+    else:
+        shape = _structured(RefinerConfig, config.refiner)
+        model = Refiner(shape)
+        stride, multiple, crop, extent = REFINER_STRIDE, 32, shape.crop, shape.extent
+    model.load_state_dict(saved["weights"])
+    metadata = ModelMetadata(
+        task=task,
+        stride=stride,
+        multiple=multiple,
+        version=__version__,
+        config_sha256=provenance["config_sha256"],
+        crop=crop,
+        extent=extent,
+        training={
+            "command": "endplate train " + " ".join(_public(provenance["overrides"])),
+            "seed": provenance["seed"],
+            "fold": provenance["fold"],
+            "steps": saved["steps"],
+            "seconds": round(saved["seconds"]),
+            "batch": saved["loop"]["batch"],
+            "data_sha256": provenance["data_sha256"],
+        },
+    )
+    return model.eval(), metadata
+
+
+def export_checkpoint(checkpoint: Path, out: Path) -> list[Parity]:
+    """Write an ONNX file and compare it with torch at several sizes.
+
+    Raises
+    ------
+    InputError
+        If the outputs differ by more than 0.2 % of the largest value.
+    """
+    model, metadata = load_checkpoint(checkpoint)
+    detector = metadata.task == "detector"
+    example = torch.randn(1, 1, 512, 256) if detector else torch.randn(2, 1, 128, 128)
+    names = list(DETECTOR_OUTPUTS) if detector else ["heatmaps"]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            model,
+            (example,),
+            dynamo=True,
+            opset_version=18,
+            dynamic_shapes=(_dynamic(detector),),
+            input_names=["image"],
+            output_names=names,
+            verbose=False,
+        )
+    assert program is not None
+    proto = program.model_proto
+    _strip_paths(proto)
+    onnx.helper.set_model_props(proto, {METADATA_KEY: metadata.to_json()})
+    onnx.save(proto, out)
+    return _check(model, out, detector)
+
+
+def _dynamic(detector: bool) -> dict[int, Any]:
+    if not detector:
+        return {0: torch.export.Dim("batch", min=1, max=256)}
+    rows = torch.export.Dim("rows64", min=2, max=64)
+    columns = torch.export.Dim("columns64", min=2, max=64)
+    return {2: 64 * rows, 3: 64 * columns}
+
+
+def _check(model: nn.Module, path: Path, detector: bool) -> list[Parity]:
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    sizes = (
+        [(1, 1, 512, 256), (1, 1, 384, 448), (1, 1, 832, 320), (1, 1, 128, 128)]
+        if detector
+        else [(1, 1, 128, 128), (7, 1, 128, 128), (19, 1, 128, 128)]
+    )
+    out = []
+    for size in sizes:
+        image = torch.randn(*size, generator=torch.Generator().manual_seed(1))
+        with torch.no_grad():
+            wanted = model(image)
+        wanted = wanted if isinstance(wanted, tuple) else (wanted,)
+        got = session.run(None, {"image": image.numpy()})
+        difference = max(
+            float(np.abs(w.numpy() - g).max() / np.abs(w.numpy()).max())
+            for w, g in zip(wanted, got, strict=True)
+        )
+        if difference > _TOLERANCE:
+            raise InputError(f"{path}: differs from torch by {difference:.2g} at size {size}")
+        out.append(Parity(size, difference))
+    return out
+
+
+def _strip_paths(proto: onnx.ModelProto) -> None:
+    """The exporter notes the source files of this machine in every node; drop them."""
+    for node in proto.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+        del value.metadata_props[:]
+    del proto.graph.metadata_props[:]
+    del proto.metadata_props[:]
+
+
+def _structured(schema: Any, config: Any) -> Any:
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(schema), config))
+
+
+def _public(overrides: list[str]) -> list[str]:
+    """Overrides without folders of the machine that trained."""
+    private = ("out=", "data=", "simulated=", "start_from=")
+    return [o for o in overrides if not o.startswith(private)]
