@@ -139,7 +139,7 @@ def _chosen(
     state = condition[touching.row] if touching.row < n else "missing"
     if state == "intact":
         return touching
-    flags = (f"level_{word}_{state}",)
+    flags: tuple[str, ...] = (f"level_{word}_{state}",)
     if settings.neighbours == "keep":
         return _Found(touching.row, touching.level, flags)
     if settings.neighbours == "next_intact":

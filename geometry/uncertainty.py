@@ -45,7 +45,7 @@ def propagate(
     Returns
     -------
     (Q,) array
-        NaN where a point that moves the measure has no covariance.
+        NaN where a point that moves the measure has no covariance, or the derivative is not finite.
 
     Raises
     ------
@@ -74,7 +74,7 @@ def propagate(
             variance[moved] += ((part @ block) * part).sum(axis=1)
     # Rounding may leave a variance of a translation-free measure a hair below zero.
     se: FloatArray = np.sqrt(np.maximum(variance, 0.0))
-    se[(jacobian[:, ~known] != 0.0).any(axis=1)] = np.nan
+    se[(jacobian[:, ~known] != 0.0).any(axis=1) | ~np.isfinite(grad).all(axis=1)] = np.nan
     return se
 
 
