@@ -75,6 +75,8 @@ class Body:
         Extra density of the superior and of the inferior endplate, relative.
     bulge : float
         Backward bulge of the posterior wall (burst fracture).
+    step : float
+        Forward step of the anterior wall under the superior corner (fresh fracture).
     crease : float
         Density of an impacted band under the superior endplate, relative; 0 for none.
     fracture : str
@@ -101,6 +103,7 @@ class Body:
     spurs: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     sclerosis: tuple[float, float] = (0.0, 0.0)
     bulge: float = 0.0
+    step: float = 0.0
     crease: float = 0.0
     fracture: str = ""
     cement: bool = False

@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from endplate.datasets.film import AnnotatedFilm, GreyImage
-from endplate.datasets.simulator import bones, overlay
+from endplate.datasets.simulator import overlay
 from endplate.datasets.simulator.anatomy import Body, SpineModel, draw_spine
+from endplate.datasets.simulator.body import body_slabs
 from endplate.datasets.simulator.detector import (
     draw_look,
     expose,
@@ -18,7 +19,10 @@ from endplate.datasets.simulator.detector import (
 )
 from endplate.datasets.simulator.hardware import Hardware, draw_cement, draw_hardware, metal_map
 from endplate.datasets.simulator.pathology import draw_fracture
+from endplate.datasets.simulator.posterior import posterior_slabs
 from endplate.datasets.simulator.projection import Camera, render_slabs, render_tubes
+from endplate.datasets.simulator.ribs import rib_tubes
+from endplate.datasets.simulator.sacrum import pelvis_slabs, sacrum_slabs
 from endplate.datasets.simulator.settings import SimulatorSettings
 from endplate.datasets.simulator.tissue import soft_tissue
 from endplate.datasets.simulator.truth import project_body
@@ -152,12 +156,12 @@ def _develop(rng: np.random.Generator, subject: Subject, camera: Camera, look: A
     bone = np.zeros(camera.shape, np.float32)
     for body in spine.bodies:
         if _on_film(camera, body):
-            render_slabs(camera, bones.body_slabs(body), bone)
-            render_slabs(camera, bones.posterior_slabs(body, rng), bone)
+            render_slabs(camera, body_slabs(body, camera.ray_slope(body.centre)), bone)
+            render_slabs(camera, posterior_slabs(body, rng), bone)
     if _on_film(camera, spine.sacrum, 160.0):
-        render_slabs(camera, bones.sacrum_slabs(spine)[0], bone)
-        render_slabs(camera, bones.pelvis_slabs(spine, rng), bone)
-    render_tubes(camera, bones.rib_tubes(spine, rng), bone)
+        render_slabs(camera, sacrum_slabs(spine), bone)
+        render_slabs(camera, pelvis_slabs(spine, rng), bone)
+    render_tubes(camera, rib_tubes(spine, rng), bone)
     bone *= 1 + trabecular_texture(rng, camera.shape, camera.pixel_mm)
     total = soft_tissue(camera, spine, rng, look.whole)
     total += bone * np.float32(rng.uniform(0.75, 1.25))
@@ -166,7 +170,17 @@ def _develop(rng: np.random.Generator, subject: Subject, camera: Camera, look: A
         total += metal
     if look.whole and rng.random() < 0.8:
         overlay.add_grid(total, camera.pixel_mm, rng)
-    return finish(expose(total, look, camera.pixel_mm, rng), look, camera.pixel_mm)
+    log_dose = expose(total, look, camera.pixel_mm, rng)
+    return finish(log_dose, look, camera.pixel_mm, _anchors(camera, spine))
+
+
+def _anchors(camera: Camera, spine: SpineModel) -> npt.NDArray[np.int64]:
+    """(N, 2) column and row of the bodies' centres that lie on the film."""
+    places = camera.project(np.array([b.centre for b in spine.bodies]))
+    rows, columns = camera.shape
+    inside = ((places >= 0) & (places < [columns, rows])).all(axis=1)
+    out: npt.NDArray[np.int64] = places[inside].astype(np.int64)
+    return out
 
 
 def _on_film(camera: Camera, body: Body, margin_mm: float = 70.0) -> bool:

@@ -34,6 +34,10 @@ class Look:
         Of the display.
     toe : float
         Strength of the S-shaped film response, 0 to 1.
+    anchored : bool
+        Whether the window was set so that the spine is well shown.
+    grain : float
+        Width of the noise grain, mm.
     whole : bool
         Stitched standing film with its grid lines.
     """
@@ -48,6 +52,8 @@ class Look:
     high: float
     gamma: float
     toe: float
+    anchored: bool
+    grain: float
     whole: bool
 
 
@@ -66,6 +72,8 @@ def draw_look(rng: np.random.Generator, edge_enhanced: float, whole: bool) -> Lo
             high=rng.uniform(99.0, 99.95),
             gamma=rng.uniform(0.7, 1.1),
             toe=rng.uniform(0.0, 0.4),
+            anchored=rng.random() < 0.9,
+            grain=rng.uniform(0.0, 0.15),
             whole=True,
         )
     return Look(
@@ -79,6 +87,8 @@ def draw_look(rng: np.random.Generator, edge_enhanced: float, whole: bool) -> Lo
         high=rng.uniform(88.0, 99.9),
         gamma=float(np.exp(rng.normal(0.15, 0.35))),
         toe=rng.uniform(0.0, 1.0),
+        anchored=rng.random() < 0.8,
+        grain=rng.uniform(0.0, 0.3),
         whole=False,
     )
 
@@ -126,12 +136,29 @@ def expose(total: Map, look: Look, pixel_mm: float, rng: np.random.Generator) ->
     reference = float(np.median(dose))
     sigma = look.noise * (0.2 / pixel_mm) ** 0.7
     noise = rng.standard_normal(dose.shape, dtype=np.float32)
+    grain = look.grain / pixel_mm
+    if grain > 0.35:
+        noise = cv2.GaussianBlur(noise, (0, 0), grain)
+        # Blurring takes most of the variance; real grain keeps about half the amplitude.
+        noise *= np.float32(2.0 * grain)
     dose += noise * (np.float32(sigma * reference**0.5) * cv2.sqrt(dose))
     return -cv2.log(np.maximum(dose, np.float32(1e-2 * reference)))
 
 
-def finish(log_dose: Map, look: Look, pixel_mm: float) -> Map:
-    """Display values 0 to 1."""
+def finish(log_dose: Map, look: Look, pixel_mm: float, anchors: npt.NDArray[np.int64]) -> Map:
+    """Display values 0 to 1.
+
+    Parameters
+    ----------
+    log_dose : (rows, columns) array
+        Of `expose`.
+    look : Look
+        Processing.
+    pixel_mm : float
+        Size of a pixel.
+    anchors : (N, 2) array
+        Column and row of places, the bodies, that most films show within the window.
+    """
     image = log_dose
     if look.sharpen > 0.05:
         image = image + np.float32(look.sharpen) * (
@@ -139,6 +166,8 @@ def finish(log_dose: Map, look: Look, pixel_mm: float) -> Map:
         )
     sample = image[::7, ::7]
     low, high = np.percentile(sample, [look.low, look.high])
+    if look.anchored and len(anchors):
+        low, high = _anchored(image, anchors, float(low), float(high))
     image = np.clip((image - np.float32(low)) / np.float32(max(high - low, 0.2)), 0, 1)
     if look.toe > 0:
         curve = image * image * (3 - 2 * image)
@@ -148,6 +177,19 @@ def finish(log_dose: Map, look: Look, pixel_mm: float) -> Map:
     if look.local > 0:
         image = _equalised(image, look.local)
     return image
+
+
+def _anchored(
+    image: Map, anchors: npt.NDArray[np.int64], low: float, high: float
+) -> tuple[float, float]:
+    """Widen the window until most of the bodies lie within it."""
+    values = np.array(
+        [np.median(image[max(r - 4, 0) : r + 5, max(c - 4, 0) : c + 5]) for c, r in anchors]
+    )
+    span = max(high - low, 0.2)
+    low = min(low, float(np.quantile(values, 0.15)) - 0.2 * span)
+    high = max(high, float(np.quantile(values, 0.75)) + 0.12 * span)
+    return low, high
 
 
 def _wide_blur(image: Map, sigma: float) -> Map:

@@ -64,6 +64,7 @@ def break_body(
         concavity_inferior=body.concavity_inferior + float(deep[1]) * (kind == "biconcave"),
         waist_anterior=max(body.waist_anterior * (1 - ha) - 2.0 * ha * low_part, -1.5),
         bulge=float(rng.uniform(1.5, 6.0)) if kind == "burst" else 0.0,
+        step=float(rng.uniform(0.5, 2.5)) if fresh and kind != "biconcave" else 0.0,
         crease=float(rng.uniform(0.3, 1.6)) if fresh else 0.0,
         spurs=body.spurs if fresh else (float(rng.uniform(1, 6)), 0.0, 0.0, 0.0),
         fracture=kind,

@@ -70,6 +70,10 @@ class Camera:
         )
         return out
 
+    def ray_slope(self, point: FloatArray) -> float:
+        """dy/dz of the ray through a point of the subject."""
+        return float((point[1] - self.central[1]) / (self.source_mm + point[2]))
+
     def plane_grid(self, step: int) -> tuple[Map, Map]:
         """x, y in mm in the plane z = 0 of every `step`-th pixel (block centres)."""
         rows, columns = self.shape

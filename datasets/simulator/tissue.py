@@ -30,7 +30,7 @@ def soft_tissue(camera: Camera, spine: SpineModel, rng: np.random.Generator, who
     power = np.float32(rng.uniform(0.38, 0.5))
     path = width * np.clip(1 - (1 - inside) ** 3, 0, 1) ** power
     total = WATER * path
-    total *= 1 + 0.03 * _smooth_noise(rng, x.shape, 14) + 0.02 * _smooth_noise(rng, x.shape, 4)
+    total *= 1 + _mottle(rng, x.shape)
     total = _lungs(total, x, y, spine, column, back, front, rng)
     total = _gas(total, x, y, spine, column, front, rng)
     if whole:
@@ -59,6 +59,24 @@ def _smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], cell: int) -
     rows, columns = shape
     small = rng.standard_normal((rows // cell + 3, columns // cell + 3)).astype(np.float32)
     return cv2.resize(small, (columns, rows), interpolation=cv2.INTER_CUBIC)
+
+
+def _mottle(rng: np.random.Generator, shape: tuple[int, ...]) -> Map:
+    """Relative unevenness of soft tissue: large organs, small fat planes, streaks."""
+    strength = np.float32(rng.uniform(0.3, 1.2))
+    total = np.zeros(shape, np.float32)
+    for cell, share in ((40, 0.03), (18, 0.016), (8, 0.008), (4, 0.004)):
+        total += share * _smooth_noise(rng, shape, cell)
+    streaks = cv2.resize(
+        rng.standard_normal((shape[0] // 24 + 3, shape[1] // 3 + 3)).astype(np.float32),
+        (shape[1], shape[0]),
+        interpolation=cv2.INTER_CUBIC,
+    )
+    matrix = cv2.getRotationMatrix2D((shape[1] / 2, shape[0] / 2), float(rng.uniform(-70, 70)), 1.5)
+    streaks = cv2.warpAffine(
+        streaks, matrix, (shape[1], shape[0]), borderMode=cv2.BORDER_REFLECT
+    ).astype(np.float32)
+    return strength * (total + np.float32(0.005) * streaks)
 
 
 def _outline(
@@ -120,16 +138,19 @@ def _lungs(
     line = np.interp(y, column[:, 0], column[:, 1]).astype(np.float32)
     share = (x - back) / np.maximum(front - back, 1)
     air = np.zeros_like(total)
+    room = total / WATER
     for _ in range(2):
         low = base + rng.normal(0, 8)
         peak = rng.uniform(35, 60)
-        dome = low - peak * np.clip(1 - ((share - 0.58) / 0.42) ** 2, 0, 1)
+        dome = low - peak * np.clip(1 - ((share - 0.6) / 0.5) ** 2, -0.6, 1)
         above = _soft_step((dome - y).astype(np.float32), 1.0)
-        wall = _soft_step((x - back - 22).astype(np.float32), 1.5) * _soft_step(
+        wall = _soft_step((x - back - 30).astype(np.float32), 4.0) * _soft_step(
             (front - 20 - x).astype(np.float32), 2.0
         )
         apex = _soft_step((y - top).astype(np.float32), 8.0)
         air += above * wall * apex * np.float32(rng.uniform(60, 95))
+    # Never more air than there is room between the walls of the chest.
+    air = np.minimum(air, np.maximum(room - 90, 0) * 0.8)
     # Less air where the bodies and the mediastinum stand.
     spine_band = np.exp(-(((x - line - 8) / 32) ** 2))
     heart = np.exp(-(((share - 0.62) / 0.2) ** 2)) * _soft_step(

@@ -3,7 +3,7 @@
 import numpy as np
 
 from endplate.datasets.simulator.anatomy import Body
-from endplate.datasets.simulator.bones import corner_points, endplate_drop
+from endplate.datasets.simulator.body import corner_points, endplate_drop
 from endplate.datasets.simulator.projection import Camera
 from endplate.geometry.landmarks import FloatArray, Vertebra
 
