@@ -4,26 +4,27 @@ import io
 import zlib
 from typing import Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.filereader import read_dataset
-from pydicom.pixels import apply_color_lut
+from pydicom.pixels.processing import apply_color_lut
 
 from endplate.errors import EndplateError, UnreadableImage
 from endplate.imaging.calibrate import Pair, SpacingTags, calibrate
-from endplate.imaging.decode import PixelFormat, decode_frame
-from endplate.imaging.limits import MAX_FILE_BYTES, check_size
+from endplate.imaging.decode import decode_frame
+from endplate.imaging.limits import MAX_FILE_BYTES
 from endplate.imaging.orientation import facing_of, position_of, view_of
+from endplate.imaging.pixelformat import GREY, PIXEL_DATA, PixelFormat, pixel_format
+from endplate.imaging.pixels import luminance, stretch
 from endplate.imaging.quiet import quiet_parsing
 from endplate.imaging.radiograph import GreyImage, Radiograph
 from endplate.imaging.tags import integer, number, pair, raw_bytes, text, texts
-from endplate.imaging.tone import ToneTags, render
+from endplate.imaging.tone import render
 from endplate.imaging.tonetags import tone_tags
 
-__all__ = ["decode_dicom", "spacing_tags"]
+__all__ = ["WANTED", "decode_dicom", "spacing_tags"]
 
 #: Modalities whose images are no radiographs. CT is let through as a localizer only.
 _OTHER_MODALITIES: Final = {
@@ -37,15 +38,32 @@ _OTHER_MODALITIES: Final = {
     "OCT": "an optical coherence image",
     "SM": "a microscopy image",
 }
-_GREY: Final = ("MONOCHROME1", "MONOCHROME2")
-_COLOURS: Final = (
-    "RGB",
-    "YBR_FULL",
-    "YBR_FULL_422",
-    "YBR_ICT",
-    "YBR_RCT",
+#: Elements that are looked at; all others are skipped while parsing, which bounds its cost.
+WANTED: Final = (
+    # identity
+    *("SOPClassUID", "Modality", "ImageType", "StudyInstanceUID", "SeriesInstanceUID"),
+    *("SOPInstanceUID", "PatientID", "StudyDate", "PresentationIntentType"),
+    # view and position
+    *("ViewPosition", "ViewCodeSequence", "PatientOrientation", "PatientPosition"),
+    "PatientOrientationCodeSequence",
+    # spacing
+    *("PixelSpacing", "PixelSpacingCalibrationType", "ImagerPixelSpacing"),
+    *("NominalScannedPixelSpacing", "EstimatedRadiographicMagnificationFactor"),
+    *("DistanceSourceToDetector", "DistanceSourceToPatient", "PixelAspectRatio"),
+    # pixels
+    *("SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration", "NumberOfFrames"),
+    *("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation"),
+    "PixelData",
+    # grey values
+    *("PixelPaddingValue", "PixelPaddingRangeLimit", "PixelIntensityRelationshipSign"),
+    *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence", "ModalityLUTSequence"),
+    *("RescaleIntercept", "RescaleSlope", "PresentationLUTShape"),
+    *("RedPaletteColorLookupTableDescriptor", "RedPaletteColorLookupTableData"),
+    *("GreenPaletteColorLookupTableDescriptor", "GreenPaletteColorLookupTableData"),
+    *("BluePaletteColorLookupTableDescriptor", "BluePaletteColorLookupTableData"),
+    *("SegmentedRedPaletteColorLookupTableData", "SegmentedGreenPaletteColorLookupTableData"),
+    "SegmentedBluePaletteColorLookupTableData",
 )
-_PIXEL_DATA: Final = 0x7FE00010
 #: Preamble and file meta information of an uncompressed file.
 _EXPLICIT_HEAD: Final = (
     bytes(128) + b"DICM" + b"\x02\x00\x10\x00UI\x14\x00" + b"1.2.840.10008.1.2.1\0"
@@ -80,9 +98,9 @@ def decode_dicom(data: bytes, path: str, sha256: str, user_spacing: Pair | None)
                 f"{path}: the DICOM file is damaged or truncated ({type(error).__name__}: {reason})"
             ) from error
         _check_kind(ds, path)
-        form, notes = _pixel_format(ds, path)
-        pixels = _pixels(ds, form, path, notes)
-        calibration, more = calibrate(spacing_tags(ds), user_spacing)
+        form, format_notes = pixel_format(ds, path)
+        pixels, pixel_notes = _pixels(ds, form, path)
+        calibration, spacing_notes = calibrate(spacing_tags(ds), user_spacing)
         return Radiograph(
             pixels=pixels,
             calibration=calibration,
@@ -97,7 +115,7 @@ def decode_dicom(data: bytes, path: str, sha256: str, user_spacing: Pair | None)
             view_tag=view_of(ds),
             facing_tag=facing_of(ds),
             position=position_of(ds),
-            notes=(*notes, *more),
+            notes=(*format_notes, *pixel_notes, *spacing_notes),
         )
 
 
@@ -121,12 +139,17 @@ def _parse(data: bytes, path: str) -> FileDataset:
     """Data set of a file; a deflated one is inflated here, within bounds."""
     meta, start = _file_meta(data)
     if text(meta, "TransferSyntaxUID") != uid.DeflatedExplicitVRLittleEndian:
-        return dcmread(io.BytesIO(data), force=True)
+        return _read(data)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     plain = inflater.decompress(data[start:], MAX_FILE_BYTES)
     if inflater.unconsumed_tail:
         raise UnreadableImage(f"{path}: inflates to more than the 1 GiB that is read")
-    return dcmread(io.BytesIO(_EXPLICIT_HEAD + plain), force=True)
+    return _read(_EXPLICIT_HEAD + plain)
+
+
+def _read(data: bytes) -> FileDataset:
+    """The wanted elements of a file that is not deflated."""
+    return dcmread(io.BytesIO(data), force=True, specific_tags=list(WANTED))
 
 
 def _file_meta(data: bytes) -> tuple[Dataset, int]:
@@ -145,7 +168,7 @@ def _check_kind(ds: Dataset, path: str) -> None:
     other = _OTHER_MODALITIES.get(modality)
     if other and not (modality == "CT" and "LOCALIZER" in texts(ds, "ImageType")):
         raise UnreadableImage(f"{path}: is {other}; expected a radiograph")
-    if raw_bytes(ds, _PIXEL_DATA) is None:
+    if raw_bytes(ds, PIXEL_DATA) is None:
         name = uid.UID(text(ds, "SOPClassUID")).name or "unknown"
         raise UnreadableImage(f"{path}: holds no pixel data (kind of object: {name})")
     frames = integer(ds, "NumberOfFrames", 1)
@@ -155,90 +178,27 @@ def _check_kind(ds: Dataset, path: str) -> None:
         )
 
 
-def _pixel_format(ds: FileDataset, path: str) -> tuple[PixelFormat, list[str]]:
-    """Checked format of the pixels, with notes about what was corrected."""
-    notes: list[str] = []
-    rows, columns = integer(ds, "Rows", 0), integer(ds, "Columns", 0)
-    check_size(path, rows, columns)
-    photometric = text(ds, "PhotometricInterpretation").upper()
-    samples = integer(ds, "SamplesPerPixel", 1)
-    if photometric not in _GREY and photometric not in _COLOURS and photometric != "PALETTE COLOR":
-        if photometric or samples != 1:
-            raise UnreadableImage(
-                f"{path}: Photometric Interpretation {photometric!r} is not read; expected"
-                f" {', '.join((*_GREY, *_COLOURS))} or PALETTE COLOR"
-            )
-        photometric = "MONOCHROME2"
-        notes.append("Photometric Interpretation is missing; high values are taken as bright")
-    if samples != (3 if photometric in _COLOURS else 1):
-        raise UnreadableImage(
-            f"{path}: Samples per Pixel is {samples}, which does not go with {photometric}"
-        )
-    allocated = integer(ds, "BitsAllocated", 0)
-    if allocated not in (8, 16, 32) or (samples == 3 and allocated != 8):
-        raise UnreadableImage(
-            f"{path}: Bits Allocated is {allocated}; expected 8, 16 or 32 (colour: 8)"
-        )
-    stored = integer(ds, "BitsStored", allocated)
-    if not 1 <= stored <= allocated:
-        notes.append(f"Bits Stored {stored} cannot be true; {allocated} is assumed")
-        stored = allocated
-    high = integer(ds, "HighBit", stored - 1)
-    if not stored - 1 <= high < allocated:
-        notes.append(f"High Bit {high} cannot be true; {stored - 1} is assumed")
-        high = stored - 1
-    syntax, little = _syntax(ds)
-    form = PixelFormat(
-        rows=rows,
-        columns=columns,
-        samples=samples,
-        bits_allocated=allocated,
-        bits_stored=stored,
-        high_bit=high,
-        signed=integer(ds, "PixelRepresentation", 0) == 1,
-        photometric=photometric,
-        planar=integer(ds, "PlanarConfiguration", 0) == 1,
-        syntax=syntax,
-        little_endian=little,
-        word_data=getattr(ds.get_item(_PIXEL_DATA), "VR", None) == "OW",
-    )
-    return form, notes
-
-
-def _syntax(ds: FileDataset) -> tuple[str, bool]:
-    """Transfer syntax and whether it is little-endian."""
-    meta = getattr(ds, "file_meta", None)
-    syntax = text(meta, "TransferSyntaxUID") if meta is not None else ""
-    little = ds.original_encoding[1] is not False
-    if not syntax or not uid.UID(syntax).is_transfer_syntax:
-        syntax = uid.ExplicitVRLittleEndian if little else uid.ExplicitVRBigEndian
-    return str(syntax), little
-
-
-def _pixels(ds: Dataset, form: PixelFormat, path: str, notes: list[str]) -> GreyImage:
-    """Decode, grey, bone bright."""
-    data = raw_bytes(ds, _PIXEL_DATA)
-    assert data is not None
-    stored, more = decode_frame(data, form, path)
-    notes.extend(more)
-    if form.photometric in _GREY:
-        tags, tone_notes = tone_tags(ds, form)
-        pixels, rendered = render(stored, tags)
-        notes.extend((*tone_notes, *rendered))
-        return pixels
+def _pixels(ds: Dataset, form: PixelFormat, path: str) -> tuple[GreyImage, tuple[str, ...]]:
+    """Decode; grey with bone bright."""
+    stored, notes = decode_frame(raw_bytes(ds, PIXEL_DATA) or b"", form, path)
+    if form.photometric in GREY:
+        tags, tag_notes = tone_tags(ds, form)
+        pixels, tone_notes = render(stored, tags)
+        return pixels, (*notes, *tag_notes, *tone_notes)
     if form.photometric == "PALETTE COLOR":
-        stored = apply_color_lut(stored, ds)
-    notes.append("the image is in colour; its luminance is used")
-    grey = _luminance(stored)
-    if grey.dtype == np.uint8:
-        return grey
-    pixels, rendered = render(grey, ToneTags())
-    notes.extend(rendered)
-    return pixels
+        stored = _palette_colours(stored, ds, path)
+    grey = luminance(stored.astype(np.uint8 if stored.dtype.itemsize == 1 else np.uint16))
+    colour_note = "the image is stored in colour; its luminance is used"
+    if grey.dtype == np.uint16:
+        grey = stretch(grey)
+    return grey, (*notes, colour_note)
 
 
-def _luminance(colour: npt.NDArray[np.integer]) -> GreyImage:
-    """Luminance of a red, green, blue image."""
-    exact = colour if colour.dtype in (np.uint8, np.uint16) else colour.astype(np.uint16)
-    grey: GreyImage = cv2.cvtColor(np.ascontiguousarray(exact), cv2.COLOR_RGB2GRAY)  # type: ignore
-    return grey
+def _palette_colours(
+    stored: npt.NDArray[np.integer], ds: Dataset, path: str
+) -> npt.NDArray[np.integer]:
+    """Red, green, blue of palette indices."""
+    try:
+        return apply_color_lut(stored, ds)
+    except Exception as error:
+        raise UnreadableImage(f"{path}: the colour palette is missing or damaged") from error

@@ -1,6 +1,7 @@
 """Size of an image from the first bytes of its file or code stream, without decoding it."""
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 __all__ = ["StreamHeader", "jpeg2000_header", "jpeg_header", "png_header", "tiff_header"]
@@ -22,6 +23,8 @@ class StreamHeader:
         Full-size pages (TIFF), else 1.
     orientation : int
         EXIF/TIFF orientation, 1 (as stored) if absent.
+    orientation_at : int
+        Offset of the orientation in a TIFF, 0 if it has none.
     inverted : bool
         TIFF whose 0 is white.
     floating : bool
@@ -34,6 +37,7 @@ class StreamHeader:
     samples: int = 0
     pages: int = 1
     orientation: int = 1
+    orientation_at: int = 0
     inverted: bool = False
     floating: bool = False
 
@@ -92,15 +96,12 @@ def tiff_header(data: bytes) -> StreamHeader | None:
     reader = _TiffReader.of(data)
     if reader is None:
         return None
-    first: dict[int, int] | None = None
+    first = reader.directory(reader.first)[0]
     pages, seen, at = 0, set[int](), reader.first
     while at and at not in seen and len(seen) < 1000:
         seen.add(at)
         tags, at = reader.directory(at)
-        if tags.get(254, 0) & 0b101:
-            continue
-        pages += 1
-        first = first or tags
+        pages += not tags.get(254, 0) & 0b101
     if not first or 256 not in first or 257 not in first:
         return None
     return StreamHeader(
@@ -110,6 +111,7 @@ def tiff_header(data: bytes) -> StreamHeader | None:
         samples=first.get(277, 1),
         pages=pages,
         orientation=first.get(274, 1),
+        orientation_at=reader.place(reader.first, 274),
         inverted=first.get(262) == 0,
         floating=first.get(339) == 3,
     )
@@ -155,10 +157,26 @@ class _TiffReader:
 
     def directory(self, at: int) -> tuple[dict[int, int], int]:
         """First value of every integer tag of the directory at `at`, and the next offset."""
+        tags = {tag: self._number(code, where) for tag, code, where in self._fields(at)}
+        return tags, self._number("Q" if self.big else "I", self._end(at))
+
+    def place(self, at: int, wanted: int) -> int:
+        """Offset of the value of a tag of the directory at `at`, 0 if it is not there."""
+        return next((where for tag, _, where in self._fields(at) if tag == wanted), 0)
+
+    def _count(self, at: int) -> int:
+        """Entries of a directory; a damaged count is cut to what files use."""
+        return min(self._number("Q" if self.big else "H", at), 4096)
+
+    def _end(self, at: int) -> int:
+        """Offset behind the entries of a directory."""
+        head, entry = (8, 20) if self.big else (2, 12)
+        return at + head + self._count(at) * entry
+
+    def _fields(self, at: int) -> Iterator[tuple[int, str, int]]:
+        """Tag, struct code and offset of the first value of every integer entry."""
         head, entry, inline = (8, 20, 8) if self.big else (2, 12, 4)
-        count = min(self._number("Q" if self.big else "H", at), 4096)
-        tags: dict[int, int] = {}
-        for i in range(count):
+        for i in range(self._count(at)):
             where = at + head + i * entry
             code = self._TYPES.get(self._number("H", where + 2))
             if code is None:
@@ -167,5 +185,4 @@ class _TiffReader:
             here = where + entry - inline
             if values * struct.calcsize(code) > inline:
                 here = self._number("Q" if self.big else "I", here)
-            tags[self._number("H", where)] = self._number(code, here)
-        return tags, self._number("Q" if self.big else "I", at + head + count * entry)
+            yield self._number("H", where), code, here

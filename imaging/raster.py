@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from endplate.errors import UnreadableImage
 from endplate.imaging.headers import StreamHeader, jpeg_header, png_header, tiff_header
 from endplate.imaging.limits import check_size
-from endplate.imaging.pixels import stretch
+from endplate.imaging.pixels import luminance, stretch
 from endplate.imaging.quiet import quiet_stderr
 from endplate.imaging.radiograph import GreyImage
 
@@ -58,9 +58,7 @@ def decode_raster(data: bytes, kind: str, path: str) -> RasterImage:
         raise UnreadableImage(f"{path}: the {kind} header is damaged; export the film again")
     check_size(path, header.rows, header.columns)
     notes = _check_header(header, kind, path)
-    # libjpeg gives the luminance directly, faster than colours and their conversion.
-    flags = cv2.IMREAD_GRAYSCALE if kind == "JPEG" else cv2.IMREAD_UNCHANGED
-    decoded = _decode(data, flags | cv2.IMREAD_IGNORE_ORIENTATION if kind == "JPEG" else flags)
+    decoded = _decode(data, header, kind)
     if decoded is None or decoded.size == 0:
         raise UnreadableImage(f"{path}: the {kind} data is damaged or of a kind that is not read")
     if decoded.shape[:2] != (header.rows, header.columns):
@@ -73,18 +71,26 @@ def decode_raster(data: bytes, kind: str, path: str) -> RasterImage:
             f"{path}: {kind} with samples of type {decoded.dtype}; expected 8 or 16 bit"
         )
     grey, more = _to_grey(decoded)
-    if header.inverted and grey.dtype == np.uint16:
+    if grey.dtype == np.uint16:
         # libtiff turns 8-bit images itself when 0 is white, but hands 16-bit ones out raw.
-        grey = np.invert(grey)
-    pixels = stretch(grey) if grey.dtype == np.uint16 else grey
-    return RasterImage(pixels, (*notes, *more))
+        grey = stretch(np.invert(grey) if header.inverted else grey)
+    return RasterImage(grey, (*notes, *more))
 
 
-def _decode(data: bytes, flags: int) -> npt.NDArray[np.generic] | None:
-    """Decode with OpenCV; None if it cannot."""
+def _decode(data: bytes, header: StreamHeader, kind: str) -> npt.NDArray[Any] | None:
+    """Decode with OpenCV, without any rotation; None if it cannot."""
+    flags = cv2.IMREAD_UNCHANGED
+    if kind == "JPEG":  # libjpeg gives the luminance directly, faster than colours would be
+        flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+    encoded = np.frombuffer(data, np.uint8)
+    if kind == "TIFF" and header.orientation != 1 and header.orientation_at:
+        # OpenCV turns TIFF whatever the flags: tell it that there is nothing to turn.
+        at = header.orientation_at
+        encoded = encoded.copy()
+        encoded[at : at + 2] = (1, 0) if data[:2] == b"II" else (0, 1)
     try:
         with quiet_stderr():
-            return cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+            return cv2.imdecode(encoded, flags)
     except cv2.error:
         return None
 
@@ -105,27 +111,27 @@ def _check_header(header: StreamHeader, kind: str, path: str) -> list[str]:
     return []
 
 
-def _to_grey(image: npt.NDArray[np.generic]) -> tuple[GreyImage, list[str]]:
+def _to_grey(image: npt.NDArray[Any]) -> tuple[GreyImage, list[str]]:
     """Luminance of a decoded image of 1 to 4 channels (blue, green, red, alpha)."""
     if image.ndim == 2:
-        return image, []  # type: ignore[return-value]
+        return image, []
     channels = image.shape[2]
     notes: list[str] = []
     colour = image[:, :, :3]
     if channels == 1:
-        return image[:, :, 0], notes  # type: ignore[return-value]
+        return image[:, :, 0], notes
     if channels == 2:
-        grey: GreyImage = np.ascontiguousarray(image[:, :, 0])  # type: ignore[assignment]
+        grey: GreyImage = np.ascontiguousarray(image[:, :, 0])
     else:
         if not (
             np.array_equal(colour[:, :, 0], colour[:, :, 1])
             and np.array_equal(colour[:, :, 1], colour[:, :, 2])
         ):
             notes.append("the image is in colour; its luminance is used")
-        grey = cv2.cvtColor(np.ascontiguousarray(colour), cv2.COLOR_BGR2GRAY)  # type: ignore
+        grey = luminance(colour, cv2.COLOR_BGR2GRAY)
     if channels in (2, 4):
         alpha = image[:, :, -1]
-        top = np.iinfo(image.dtype).max  # type: ignore[type-var]
+        top = np.iinfo(image.dtype).max
         if alpha.min() < top:
             notes.append("transparent parts are shown black")
             blended = grey.astype(np.float32) * (alpha.astype(np.float32) / top)

@@ -79,12 +79,12 @@ def sniff(data: bytes) -> str | None:
 def _starts_like_dataset(data: bytes) -> bool:
     """Whether a file without preamble begins with an element of group 2 or 8."""
     for order in ("little", "big"):
-        group = int.from_bytes(data[:2], order)  # type: ignore[arg-type]
-        element = int.from_bytes(data[2:4], order)  # type: ignore[arg-type]
+        group = int.from_bytes(data[:2], order)
+        element = int.from_bytes(data[2:4], order)
         if group in (0x0002, 0x0008) and element <= 0x0100 and len(data) > 16:
             if data[4:6].isalpha() and data[4:6].isupper():
                 return True
-            length = int.from_bytes(data[4:8], order)  # type: ignore[arg-type]
+            length = int.from_bytes(data[4:8], order)
             return length < 1024
     return False
 

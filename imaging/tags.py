@@ -7,7 +7,18 @@ import numpy as np
 import numpy.typing as npt
 from pydicom.dataset import Dataset
 
-__all__ = ["integer", "items", "number", "numbers", "pair", "raw_bytes", "text", "texts", "words"]
+__all__ = [
+    "integer",
+    "items",
+    "number",
+    "numbers",
+    "pair",
+    "raw_bytes",
+    "raw_length",
+    "text",
+    "texts",
+    "words",
+]
 
 
 def _values(ds: Dataset, keyword: str) -> list[object]:
@@ -83,6 +94,14 @@ def raw_bytes(ds: Dataset, tag: int) -> bytes | None:
         return None
     found = getattr(value, "value", None)
     return bytes(found) if isinstance(found, (bytes, bytearray, memoryview)) else None
+
+
+def raw_length(ds: Dataset, tag: int) -> int:
+    """Length that an element declares, 0xFFFFFFFF if undefined, 0 if absent."""
+    item = ds.get_item(tag)
+    if getattr(item, "is_undefined_length", False):
+        return 0xFFFFFFFF
+    return int(getattr(item, "length", 0) or 0)
 
 
 def words(ds: Dataset, keyword: str) -> npt.NDArray[np.int64]:

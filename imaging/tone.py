@@ -239,7 +239,8 @@ def _look_up(
         # Index by the stored value itself: no copy of the image is made.
         full = np.empty(_DEPTH, table.dtype)
         full[:low], full[low : high + 1], full[high + 1 :] = table[0], table, table[-1]
-        return full[stored]
+        direct: GreyImage = full[stored]
+        return direct
     index = (np.clip(stored, low, high).astype(np.int64) - low) // step
     out: GreyImage = table[index]
     return out

@@ -2,7 +2,7 @@
 
 from pydicom.dataset import Dataset
 
-from endplate.imaging.decode import PixelFormat
+from endplate.imaging.pixelformat import PixelFormat
 from endplate.imaging.tags import integer, items, number, numbers, text, texts, words
 from endplate.imaging.tone import LookupTable, ToneTags, Window
 
