@@ -26,10 +26,10 @@ from endplate.reports.words import (
     DISCLAIMER,
     IndexChoice,
     calibration_text,
-    find,
     headlines,
     interval_text,
     label,
+    level_cells,
     pair_text,
     reader_text,
     value_text,
@@ -39,6 +39,12 @@ from endplate.study.reading import Reading
 __all__ = ["STATUS_COLOURS", "draw_panel"]
 
 STATUS_COLOURS: Final[dict[str, Colour]] = {"accepted": GREEN, "flagged": AMBER, "rejected": RED}
+#: Columns of the table of levels, for which there is room.
+_COLUMNS: Final = (
+    ("VK", "vertebral_kyphosis_deg"),
+    ("Ha/Hp", "Ha_Hp"),
+    ("loss", "max_height_loss_pct"),
+)
 _WIDTH: Final = 400
 _MARGIN: Final = 26
 _MAX_HEIGHT: Final = 4000
@@ -157,21 +163,15 @@ def _numbers(column: _Column, reading: Reading, index: IndexChoice | None) -> No
 
 def _levels(column: _Column, reading: Reading) -> None:
     """One line for each level with vertebral kyphosis, height ratio and loss."""
-    rows = [(v.level, *_of_level(reading, v.level)) for v in reading.vertebrae]
-    rows = [row for row in rows if any(row[1:])]
-    if not rows:
+    cells = {v.level: level_cells(reading, v.level, _COLUMNS) for v in reading.vertebrae}
+    if not any(any(row) for row in cells.values()):
         return
-    column.cells(("", "VK", "Ha / Hp", "loss"), GREY)
-    for row in rows:
-        column.cells(row, WHITE)
+    column.cells(("", *(head for head, _ in _COLUMNS)), GREY)
+    for level, row in cells.items():
+        if any(row):
+            column.cells((level, *row), WHITE)
     column.y += 12
     column.rule()
-
-
-def _of_level(reading: Reading, level: str) -> tuple[str, ...]:
-    names = ("vertebral_kyphosis_deg", "Ha_Hp", "max_height_loss_pct")
-    found = (find(reading.measurements, name, level) for name in names)
-    return tuple("" if m is None else value_text(m) for m in found)
 
 
 def _legend(

@@ -13,6 +13,7 @@ from endplate.study.reading import Reading
 
 __all__ = [
     "DISCLAIMER",
+    "LEVEL_COLUMNS",
     "IndexChoice",
     "calibration_text",
     "choose_index",
@@ -21,14 +22,30 @@ __all__ = [
     "interval_text",
     "label",
     "length_unit",
+    "level_cells",
+    "level_columns",
     "pair_text",
     "plus_minus",
+    "printable",
     "reader_text",
     "value_text",
 ]
 
 DISCLAIMER: Final = "For research use. Not a medical device: not for diagnosis or treatment."
 
+#: Columns of a table of levels: head, measure.
+LEVEL_COLUMNS: Final = (
+    ("VK", "vertebral_kyphosis_deg"),
+    ("RK", "regional_kyphosis_deg"),
+    ("Ha/Hp", "Ha_Hp"),
+    ("Hm/Hp", "Hm_Hp"),
+    ("loss ant", "loss_ant_pct"),
+    ("mid", "loss_mid_pct"),
+    ("post", "loss_post_pct"),
+    ("Ha", "Ha_mm"),
+    ("Hm", "Hm_mm"),
+    ("Hp", "Hp_mm"),
+)
 _DIGITS: Final = {"deg": 1, "mm": 1, "ratio": 2, "%": 0, "grade": 0, "mm2": 0}
 _SIGNS: Final = {"deg": "°", "mm": " mm", "ratio": "", "%": " %", "grade": "", "mm2": " mm²"}
 _CALIBRATIONS: Final = {
@@ -60,8 +77,13 @@ def label(measurement: Measurement) -> str:
 
 
 def pair_text(measurement: Measurement) -> str:
-    """The landmarks measured, such as ``sup(T12) – inf(L2)``."""
-    return " – ".join(measurement.between)
+    """The landmarks measured, such as ``sup(T12) – inf(L2)``; of many only the levels."""
+    between = measurement.between
+    if len(between) <= 2:
+        return " – ".join(between)
+    levels = dict.fromkeys(text.partition("(")[2].rstrip(")") or text for text in between)
+    first, *others = levels
+    return f"{first} against {', '.join(others)}" if others else first
 
 
 def length_unit(calibration: Calibration) -> str:
@@ -112,12 +134,31 @@ def reader_text(reading: Reading) -> str:
     return f"{who}{version}{sha}"
 
 
+def printable(text: str) -> str:
+    """Text from outside as one line without control characters, for terminals and pages."""
+    return "".join(c if c.isprintable() else "\ufffd" for c in text)
+
+
 def find(measurements: Sequence[Measurement], name: str, level: str | None) -> Measurement | None:
     """The first defined measurement of that name and level."""
     for m in measurements:
         if m.name == name and m.level == level and math.isfinite(m.value):
             return m
     return None
+
+
+def level_columns(calibration: Calibration) -> tuple[tuple[str, str], ...]:
+    """`LEVEL_COLUMNS`, those in mm only with a calibration."""
+    metric = calibration.is_metric
+    return tuple(column for column in LEVEL_COLUMNS if metric or not column[1].endswith("_mm"))
+
+
+def level_cells(
+    reading: Reading, level: str, columns: Sequence[tuple[str, str]]
+) -> tuple[str, ...]:
+    """Values of one level for a table, without ``mm``, which stands elsewhere; "" if undefined."""
+    found = (find(reading.measurements, name, level) for _, name in columns)
+    return tuple("" if m is None else value_text(m).removesuffix(" mm") for m in found)
 
 
 def headlines(reading: Reading, index: str | None) -> tuple[Measurement, ...]:
