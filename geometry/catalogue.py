@@ -5,7 +5,7 @@ from typing import Final
 
 from endplate.errors import UnknownName
 
-__all__ = ["CATALOGUE", "MeasureInfo", "describe"]
+__all__ = ["CATALOGUE", "FLAGS", "MeasureInfo", "describe"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +111,45 @@ CATALOGUE: Final[dict[str, MeasureInfo]] = {
         *((name, label, "deg", formula) for name, label, formula in _ANGLES),
         *_OTHERS,
     )
+}
+
+
+#: What each flag of a measurement says, as a sentence.
+FLAGS: Final[dict[str, str]] = {
+    "points_missing": "A point that is needed was not seen, or two points coincide.",
+    "facing_unknown": "Front and back cannot be told apart, so no angle has a sign.",
+    "corners_swapped": "The corners of this body contradict the other bodies.",
+    "level_above_missing": "The level above is not on the film.",
+    "level_below_missing": "The level below is not on the film.",
+    "level_above_fractured": "The level above is fractured.",
+    "level_below_fractured": "The level below is fractured.",
+    "level_above_cemented": "The level above holds cement.",
+    "level_below_cemented": "The level below holds cement.",
+    "level_above_left_out": "The level above is not intact and was not measured to.",
+    "level_below_left_out": "The level below is not intact and was not measured to.",
+    "level_above_stepped": "Measured to the next intact level above: compares with no other.",
+    "level_below_stepped": "Measured to the next intact level below: compares with no other.",
+    "middle_from_corners": "A middle point is missing; the middle of the line hides biconcavity.",
+    "predicted_from_one_neighbour": "Normal height told from one neighbour and the table.",
+    "predicted_from_table": "Normal height taken from the table alone.",
+    "no_reference_height": "There is nothing to tell the normal height from.",
+    "no_physiological_value": "The table of normal values lacks this level.",
+    "detector_plane": "Millimetres of the detector plane, larger than those of the spine.",
+    "calibration_unknown": "Nobody knows in which plane the spacing was measured.",
+    "assumes_vertical_image": "True only if the film's vertical is plumb and the patient stands.",
+    "shape_wedge": "The front of the body lost most.",
+    "shape_biconcave": "The middle of the body lost most.",
+    "shape_crush": "The back of the body lost height too.",
+    "retrolisthesis": "The level above slipped backward.",
+    "undefined_small_correction": "Too little was corrected for a percentage.",
+    "undefined_small_loss": "Too little height was lost for a percentage.",
+    "landmarks_differ": "The films were not measured between the same landmarks.",
+    "positions_differ": "The films were taken in different positions of the patient.",
+    "position_unknown": "The position of the patient is not known on each film.",
+    "over_5_deg": "More than 5 degrees of the correction were lost.",
+    "over_10_deg": "More than 10 degrees of the correction were lost.",
+    "over_10_pct": "More than 10 % of the reference height were lost.",
+    "over_mdc95": "The change exceeds the error of the points with 95 % confidence.",
 }
 
 
