@@ -4,8 +4,8 @@ The built-in table is a compromise, not a measured cohort: body depths follow Pa
 co-workers, heights are those of dry vertebrae enlarged to what radiographs of adults show, and the
 wedges of bodies and discs were balanced so that the stacked spine has a thoracic kyphosis T4-T12 of
 37 degrees, a straight thoracolumbar junction and a lordosis L1-S1 of 57 degrees. The regional
-kyphosis of a level is that of the stack. The published figures behind it were quoted from memory and
-not checked against the papers. Say which table was used wherever ART or TVK is printed.
+kyphosis of a level is that of the stack. The published figures behind it were quoted from memory
+and not checked against the papers. Say which table was used wherever ART or TVK is printed.
 """
 
 import math
