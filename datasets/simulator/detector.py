@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Look", "draw_look", "expose", "finish", "trabecular_texture"]
+from endplate.datasets.simulator.projection import Map, as_map
 
-Map = npt.NDArray[np.float32]
+__all__ = ["Look", "draw_look", "expose", "finish", "trabecular_texture"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _noise_tile(cells: int) -> Map:
     rng = np.random.default_rng(20240 + cells)
     noise = rng.standard_normal((1024, 1024)).astype(np.float32)
     if cells > 1:
-        noise = cv2.GaussianBlur(noise, (0, 0), cells / 4, borderType=cv2.BORDER_REFLECT)
+        noise = as_map(cv2.GaussianBlur(noise, (0, 0), cells / 4, None, 0, cv2.BORDER_REFLECT))
     out: Map = (noise / noise.std()).astype(np.float32)
     return out
 
@@ -123,7 +123,7 @@ def trabecular_texture(rng: np.random.Generator, shape: tuple[int, int], pixel_m
 
 def expose(total: Map, look: Look, pixel_mm: float, rng: np.random.Generator) -> Map:
     """Logarithm of the dose at the detector, sign turned so that bone is bright."""
-    total = cv2.GaussianBlur(total, (0, 0), max(0.3, look.blur / pixel_mm))
+    total = as_map(cv2.GaussianBlur(total, (0, 0), max(0.3, look.blur / pixel_mm)))
     primary = cv2.exp(-total)
     rows, columns = total.shape
     step = max(1, round(4.0 / pixel_mm))
@@ -142,7 +142,7 @@ def expose(total: Map, look: Look, pixel_mm: float, rng: np.random.Generator) ->
         # Blurring takes most of the variance; real grain keeps about half the amplitude.
         noise *= np.float32(2.0 * grain)
     dose += noise * (np.float32(sigma * reference**0.5) * cv2.sqrt(dose))
-    return -cv2.log(np.maximum(dose, np.float32(1e-2 * reference)))
+    return as_map(-cv2.log(np.maximum(dose, np.float32(1e-2 * reference))))
 
 
 def finish(log_dose: Map, look: Look, pixel_mm: float, anchors: npt.NDArray[np.int64]) -> Map:
@@ -196,14 +196,14 @@ def _wide_blur(image: Map, sigma: float) -> Map:
     """Gaussian blur; wide ones are done on a reduced image."""
     step = int(sigma // 3)
     if step < 2:
-        return cv2.GaussianBlur(image, (0, 0), max(sigma, 0.3))
+        return as_map(cv2.GaussianBlur(image, (0, 0), max(sigma, 0.3)))
     rows, columns = image.shape
     small = cv2.resize(image, (columns // step, rows // step), interpolation=cv2.INTER_AREA)
     small = cv2.GaussianBlur(small, (0, 0), sigma / step)
-    return cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR)
+    return as_map(cv2.resize(small, (columns, rows), interpolation=cv2.INTER_LINEAR))
 
 
 def _equalised(image: Map, share: float) -> Map:
     clahe = cv2.createCLAHE(clipLimit=3.0, tileGridSize=(8, 6))
     local = clahe.apply((image * 255).astype(np.uint8)).astype(np.float32) / 255
-    return image + np.float32(share) * (local - image)
+    return as_map(image + np.float32(share) * (local - image))

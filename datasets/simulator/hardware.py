@@ -4,15 +4,12 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from endplate.datasets.simulator.anatomy import Body, SpineModel
-from endplate.datasets.simulator.projection import Camera
+from endplate.datasets.simulator.projection import Camera, Map, as_map
 from endplate.geometry.landmarks import FloatArray
 
 __all__ = ["Hardware", "draw_cement", "draw_hardware", "metal_map"]
-
-Map = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +67,7 @@ def draw_hardware(rng: np.random.Generator, spine: SpineModel) -> Hardware:
             [line[0] - run * rng.uniform(5, 14), line, line[-1] + run * rng.uniform(5, 14)]
         )
         rods.append(line)
-    cages = ()
+    cages: tuple[FloatArray, ...] = ()
     kind = "screws"
     if rng.random() < 0.15:
         cages = (_cage(spine, min(at, len(spine.bodies) - 2)),)
@@ -135,7 +132,7 @@ def metal_map(
         corners = camera.project(cage)
         cv2.fillPoly(mask, [np.round(corners * 16).astype(np.int32)], 0.5, cv2.LINE_8, 4)
         out += mask
-    return cv2.GaussianBlur(out, (0, 0), 0.6)
+    return as_map(cv2.GaussianBlur(out, (0, 0), 0.6))
 
 
 def _bar(

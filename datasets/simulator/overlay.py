@@ -4,9 +4,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["add_borders", "add_grid", "add_marks"]
+from endplate.datasets.simulator.projection import Map
 
-Map = npt.NDArray[np.float32]
+__all__ = ["add_borders", "add_grid", "add_marks"]
 
 
 def add_grid(total: Map, pixel_mm: float, rng: np.random.Generator) -> None:
@@ -24,8 +24,11 @@ def add_grid(total: Map, pixel_mm: float, rng: np.random.Generator) -> None:
     total += wires
 
 
-def add_borders(image: Map, rng: np.random.Generator, whole: bool) -> None:
-    """Stitching line of a whole-spine film; collimator edges of the others. In place."""
+def add_borders(image: Map, rng: np.random.Generator, whole: bool) -> npt.NDArray[np.uint8] | None:
+    """Stitching line of a whole-spine film; collimator edges of the others. In place.
+
+    Returns the pixels that an edge covers (1), None if there is none.
+    """
     rows = image.shape[0]
     if whole:
         at = round(rows * rng.uniform(0.4, 0.6))
@@ -33,7 +36,8 @@ def add_borders(image: Map, rng: np.random.Generator, whole: bool) -> None:
         thick = max(1, round(rows * rng.uniform(0.0003, 0.002)))
         image[at : at + thick] = np.float32(rng.uniform(0.5, 1.0))
         np.clip(image, 0, 1, out=image)
-        return
+        return None
+    covered: npt.NDArray[np.uint8] | None = None
     for side in range(4):
         if rng.random() < 0.6:
             continue
@@ -41,15 +45,20 @@ def add_borders(image: Map, rng: np.random.Generator, whole: bool) -> None:
         value = 1.0 if rng.random() < 0.35 else rng.uniform(0.0, 0.08)
         size = rng.uniform(0.005, 0.06)
         tilt = rng.normal(0, 0.03)
-        _edge(image, side, size, tilt, float(value))
+        shape = _edge(image.shape, side, size, tilt)
+        cv2.fillPoly(image, [shape], float(value))
+        covered = np.zeros(image.shape, np.uint8) if covered is None else covered
+        cv2.fillPoly(covered, [shape], 1)
+    return covered
 
 
-def _edge(image: Map, side: int, size: float, tilt: float, value: float) -> None:
-    rows, columns = image.shape
+def _edge(film: tuple[int, ...], side: int, size: float, tilt: float) -> npt.NDArray[np.int32]:
+    """(4, 2) outline of the edge of one side: left, right, top, bottom."""
+    rows, columns = film
     if side < 2:
         d = size * columns
         a, b = d + tilt * rows / 2, d - tilt * rows / 2
-        shape = [(-9, -9), (a, -9), (b, rows + 9), (-9, rows + 9)]
+        shape: list[tuple[float, float]] = [(-9, -9), (a, -9), (b, rows + 9), (-9, rows + 9)]
         if side == 1:
             shape = [(columns - x, y) for x, y in shape]
     else:
@@ -58,7 +67,7 @@ def _edge(image: Map, side: int, size: float, tilt: float, value: float) -> None
         shape = [(-9, -9), (-9, a), (columns + 9, b), (columns + 9, -9)]
         if side == 3:
             shape = [(x, rows - y) for x, y in shape]
-    cv2.fillPoly(image, [np.array(shape).round().astype(np.int32)], value)
+    return np.array(shape).round().astype(np.int32)
 
 
 def add_marks(image: Map, pixel_mm: float, rng: np.random.Generator) -> None:

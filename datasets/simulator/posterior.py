@@ -64,7 +64,7 @@ def posterior_slabs(body: Body, rng: np.random.Generator) -> list[Slabs]:
                 9.0 * arthritis,
                 0.9,
                 2.4,
-            )  # fmt: skip
+            )
         )
         parts.append(
             plate(body, _placed(_INFERIOR, body, rng), 0.85 * z + 5 * spread, 9.0, 0.9, 2.2)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from endplate.geometry.landmarks import FloatArray
 
-__all__ = ["Camera", "Slabs", "Tube", "render_slabs", "render_tubes"]
+__all__ = ["Camera", "Map", "Slabs", "Tube", "as_map", "render_slabs", "render_tubes"]
 
 Map = npt.NDArray[np.float32]
 
@@ -117,6 +117,11 @@ class Tube:
     radius: float
     shell: float
     core: float
+
+
+def as_map(image: object) -> Map:
+    """`image` as a float32 array, which is what OpenCV returns for one but does not promise."""
+    return np.asarray(image, dtype=np.float32)
 
 
 def _fixed(points: FloatArray) -> npt.NDArray[np.int32]:

@@ -101,7 +101,7 @@ def pelvis_slabs(spine: SpineModel, rng: np.random.Generator) -> list[Slabs]:
                 np.full(5, 2.2),
                 0.8 * CORTEX,
                 0.022,
-            )  # fmt: skip
+            )
         )
         hip = middle[:2] + np.array([38.0, 92.0]) @ turn * size + rng.normal(0, 4, 2)
         parts.append(_ball(np.array([*hip, middle[2] + side * 88.0 * size]), 24.0 * size))
@@ -117,6 +117,9 @@ def _ball(centre: FloatArray, radius: float) -> Slabs:
     outline = centre[:2] + radius * np.sqrt(1 - t**2)[:, None, None] * ring
     zs = centre[2] + radius * t
     return Slabs(
-        lift(outline, zs), lift(inset(outline, 0.8), zs), np.full(11, 2 * radius / 11),
-        0.5 * CORTEX, SPONGE * 1.2,
-    )  # fmt: skip
+        lift(outline, zs),
+        lift(inset(outline, 0.8), zs),
+        np.full(11, 2 * radius / 11),
+        0.5 * CORTEX,
+        SPONGE * 1.2,
+    )

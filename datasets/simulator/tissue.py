@@ -4,15 +4,12 @@ from typing import Final
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from endplate.datasets.simulator.anatomy import SpineModel
-from endplate.datasets.simulator.projection import Camera
+from endplate.datasets.simulator.projection import Camera, Map, as_map
 from endplate.geometry.landmarks import FloatArray
 
 __all__ = ["soft_tissue"]
-
-Map = npt.NDArray[np.float32]
 
 #: Attenuation of water per mm at the energy of a lateral film, hardening included.
 WATER: Final[float] = 0.0165
@@ -58,7 +55,7 @@ def _smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], cell: int) -
     """Unit-variance smooth noise whose features measure about `cell` grid points."""
     rows, columns = shape
     small = rng.standard_normal((rows // cell + 3, columns // cell + 3)).astype(np.float32)
-    return cv2.resize(small, (columns, rows), interpolation=cv2.INTER_CUBIC)
+    return as_map(cv2.resize(small, (columns, rows), interpolation=cv2.INTER_CUBIC))
 
 
 def _mottle(rng: np.random.Generator, shape: tuple[int, ...]) -> Map:
@@ -159,7 +156,7 @@ def _lungs(
     air *= 1 - 0.45 * spine_band - 0.5 * heart
     vessels = np.abs(_smooth_noise(rng, total.shape, 3)) * _smooth_noise(rng, total.shape, 8)
     air *= 1 + 0.10 * vessels
-    return total - WATER * 0.72 * air
+    return as_map(total - WATER * 0.72 * air)
 
 
 def _gas(

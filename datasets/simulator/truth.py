@@ -5,7 +5,7 @@ import numpy as np
 from endplate.datasets.simulator.anatomy import Body
 from endplate.datasets.simulator.body import corner_points, endplate_drop
 from endplate.datasets.simulator.projection import Camera
-from endplate.geometry.landmarks import FloatArray, Vertebra
+from endplate.geometry.landmarks import FloatArray
 
 __all__ = ["project_body", "rim_points"]
 
@@ -24,18 +24,18 @@ def rim_points(body: Body) -> FloatArray:
     return np.hstack([flat, np.zeros((6, 1))])
 
 
-def project_body(camera: Camera, body: Body) -> Vertebra:
-    """Landmarks of `body` on the film.
+def project_body(camera: Camera, body: Body) -> FloatArray:
+    """(6, 2) landmarks of `body` on the film, in pixels; of S1 the superior ones only.
 
     Each corner is the mean of the rim's two sides, which is what a reader marks who takes the
     middle between the contours of a tilted endplate.
     """
     local = rim_points(body)
     side = np.array([0.0, 0.0, 0.3 * body.width])
-    points = (
+    points: FloatArray = (
         camera.project(body.to_subject(local + side))
         + camera.project(body.to_subject(local - side))
     ) / 2
     if body.level == "S1":
         points[3:] = np.nan
-    return Vertebra(body.level, points, cement=body.cement)
+    return points
