@@ -75,6 +75,11 @@ class Body:
         Extra density of the superior and of the inferior endplate, relative.
     bulge : float
         Backward bulge of the posterior wall (burst fracture).
+    ripple : (4,) tuple
+        Unevenness of the superior and of the inferior endplate: amplitude in mm and phase.
+    nodes : tuple of (superior, place, depth)
+        Dents of the endplates (Schmorl's nodes): which endplate, place from -1 (back) to 1,
+        depth in mm. They leave the middle of the endplate alone.
     step : float
         Forward step of the anterior wall under the superior corner (fresh fracture).
     crease : float
@@ -103,6 +108,8 @@ class Body:
     spurs: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     sclerosis: tuple[float, float] = (0.0, 0.0)
     bulge: float = 0.0
+    ripple: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    nodes: tuple[tuple[bool, float, float], ...] = ()
     step: float = 0.0
     crease: float = 0.0
     fracture: str = ""
@@ -238,14 +245,30 @@ def _draw_body(rng: np.random.Generator, name: str, row: str, size: float) -> Bo
         width * size * noise[2],
         float(np.clip(rng.normal(depth, 0.4), 0.1, 3.0)),
         float(np.clip(rng.normal(1.35 * depth, 0.5), 0.2, 3.5)),
-        float(np.clip(rng.normal(1.9 if lumbar else 1.2, 0.5), 0.2, 3.2)) * size,
-        float(np.clip(rng.normal(1.3 if lumbar else 0.8, 0.4), 0.0, 2.5)) * size,
+        float(np.clip(rng.normal(1.5 if lumbar else 1.0, 0.5), 0.1, 3.0)) * size,
+        float(np.clip(rng.normal(1.0 if lumbar else 0.6, 0.4), 0.0, 2.2)) * size,
         float(rng.uniform(0.3, 1.4)),
         np.zeros(3),
         (0.0, 0.0, 0.0),
         density=float(rng.normal(1.0, 0.06)),
-        cortex=float(rng.uniform(0.8, 1.2)),
+        cortex=float(rng.uniform(0.7, 1.25)),
+        ripple=_ripple(rng),
     )
+
+
+def _ripple(rng: np.random.Generator) -> tuple[float, float, float, float]:
+    amplitude, phase = rng.gamma(2.0, 0.07, 2), rng.uniform(0, 2 * np.pi, 2)
+    return float(amplitude[0]), float(phase[0]), float(amplitude[1]), float(phase[1])
+
+
+def _draw_nodes(rng: np.random.Generator) -> tuple[tuple[bool, float, float], ...]:
+    """Schmorl's nodes: few, beside the middle of an endplate."""
+    out = []
+    for superior in (True, False):
+        if rng.random() < 0.1:
+            place = float(rng.choice([-1, 1]) * rng.uniform(0.3, 0.55))
+            out.append((superior, place, float(rng.uniform(1.0, 4.0))))
+    return tuple(out)
 
 
 def _draw_sacrum(rng: np.random.Generator, last: Body, size: float) -> Body:
@@ -276,6 +299,7 @@ def _wear(rng: np.random.Generator, body: Body, wear: float) -> Body:
         body,
         spurs=(float(spurs[0]), float(spurs[1]), float(spurs[2]), float(spurs[3])),
         sclerosis=(float(sclerosis[0]), float(sclerosis[1])),
+        nodes=_draw_nodes(rng) if body.level[0] in "TL" else (),
     )
 
 

@@ -11,7 +11,7 @@ from endplate.geometry.landmarks import FloatArray
 
 __all__ = ["body_slabs", "corner_points", "endplate_drop"]
 
-_EDGE_POINTS: Final[int] = 15
+_EDGE_POINTS: Final[int] = 25
 _WALL_POINTS: Final[int] = 9
 _ENDPLATE_MM: Final[float] = 0.75
 _WALL_MM: Final[float] = 0.5
@@ -92,8 +92,19 @@ def _edge(
     """(N, 2) endplate of one slice, back to front."""
     f = np.linspace(span[0], span[1], _EDGE_POINTS)
     edge = back + f[:, None] * (front - back)
-    edge[:, 1] += (1.0 if sup else -1.0) * endplate_drop(body, sup, 2 * f - 1, t)
+    inwards = endplate_drop(body, sup, 2 * f - 1, t) + _unevenness(body, sup, 2 * f - 1, t)
+    edge[:, 1] += (1.0 if sup else -1.0) * inwards
     out: FloatArray = edge
+    return out
+
+
+def _unevenness(body: Body, superior: bool, u: FloatArray, t: float) -> FloatArray:
+    """Ripple and dents, mm inwards; none at the corners and at the middle."""
+    amplitude, phase = body.ripple[:2] if superior else body.ripple[2:]
+    out: FloatArray = amplitude * np.sin(np.pi * u) * np.cos(6 * u + 3 * t + phase)
+    for upper, place, depth in body.nodes:
+        if upper == superior:
+            out = out + depth * np.exp(-(((u - place) / 0.14) ** 2) - ((t - 0.1) / 0.3) ** 2)
     return out
 
 

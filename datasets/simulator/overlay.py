@@ -73,11 +73,11 @@ def _edge(film: tuple[int, ...], side: int, size: float, tilt: float) -> npt.NDA
 def add_marks(image: Map, pixel_mm: float, rng: np.random.Generator) -> None:
     """Letters, dust and scratches. In place."""
     rows, columns = image.shape
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         text = str(rng.choice(["L", "R", "AK", "LAT", "12.03", "SL", "STAND"]))
         height = rng.uniform(5, 12) / pixel_mm / 22
         at = (int(rng.uniform(0.02, 0.85) * columns), int(rng.uniform(0.05, 0.97) * rows))
-        if rng.random() < 0.5:
+        if rng.random() < 0.75:
             at = (int(rng.choice([0.02, 0.85]) * columns), at[1])
         letters = np.zeros(image.shape, np.uint8)
         cv2.putText(

@@ -10,6 +10,17 @@ __all__ = ["FIELDS_OF_VIEW", "SimulatorSettings"]
 #: Ranges of the body that a film may show.
 FIELDS_OF_VIEW: Final[tuple[str, ...]] = ("lumbar", "thoracolumbar", "short", "whole")
 
+_SHARES: Final[tuple[str, ...]] = (
+    "fractured",
+    "hardware",
+    "cement",
+    "scoliosis",
+    "listhesis",
+    "degenerative",
+    "variant",
+    "edge_enhanced",
+)
+
 
 def _default_mix() -> dict[str, float]:
     return {"lumbar": 0.5, "thoracolumbar": 0.2, "short": 0.15, "whole": 0.15}
@@ -62,5 +73,9 @@ class SimulatorSettings:
             raise InputError("fields_of_view: all weights are 0, expected one above 0")
         if self.view not in ("lateral", "frontal"):
             raise UnknownName("view", self.view, ("lateral", "frontal"))
+        for name in _SHARES:
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                raise InputError(f"{name} is {share}: expected a share from 0 to 1")
         if self.bits not in (8, 16):
             raise InputError(f"bits {self.bits}: expected 8 or 16")

@@ -212,13 +212,20 @@ def _head_and_arms(total: Map, x: Map, y: Map, spine: SpineModel, rng: np.random
     top = spine.bodies[0].centre
     skull = np.sqrt(((x - top[0] - 30) / 95) ** 2 + ((y - top[1] + 115) / 85) ** 2)
     total = total + 1.6 * (skull < 1) + 1.2 * np.exp(-(((skull - 0.97) / 0.025) ** 2))
+    face = np.sqrt(((x - top[0] - 62) / 42) ** 2 + ((y - top[1] + 42) / 48) ** 2)
+    total = total + 1.3 * _soft_step((1 - face).astype(np.float32), 0.03)
+    jaw = np.exp(-(((face - 0.88) / 0.08) ** 2)) * (y > top[1] - 40)
+    teeth = np.exp(-(((x - top[0] - 88) / 9) ** 2) - ((y - top[1] + 42) / 12) ** 2)
+    total = total + 0.7 * jaw + rng.uniform(0.5, 2.5) * teeth
     t3 = next(b.centre for b in spine.bodies if b.level == "T3")
     for _ in range(2):
         angle = np.deg2rad(rng.uniform(15, 60))
         sx, sy = t3[0] + 30 + rng.normal(0, 8), t3[1] + 5 + rng.normal(0, 10)
         along = (x - sx) * np.cos(angle) + (y - sy) * np.sin(angle)
         across = -(x - sx) * np.sin(angle) + (y - sy) * np.cos(angle)
-        limb = np.clip(1 - (across / 44) ** 2, 0, 1) * (along > -30)
+        radius = np.float32(rng.uniform(34, 48))
+        end = np.minimum(along, 0) / 0.9
+        limb = np.clip(1 - (across**2 + end**2) / radius**2, 0, 1)
         bone = np.clip(1 - np.abs(np.abs(across) - 9) / 3.5, 0, 1) * (along > 0)
         total = total + WATER * 85 * np.sqrt(limb) + 0.3 * bone
     return total.astype(np.float32)
