@@ -72,6 +72,8 @@ class FilmReader:
         ``auto``, ``cuda``, ``tensorrt``, ``openvino`` or ``cpu``.
     threads : int
         Threads of ONNX Runtime; 0: all cores.
+    calibrations : Calibrations or None
+        In place of ``calibration.json`` of the folder.
 
     Raises
     ------
@@ -80,7 +82,12 @@ class FilmReader:
     """
 
     def __init__(
-        self, weights: Path | None = None, *, provider: str = "auto", threads: int = 0
+        self,
+        weights: Path | None = None,
+        *,
+        provider: str = "auto",
+        threads: int = 0,
+        calibrations: Calibrations | None = None,
     ) -> None:
         folder = weights if weights is not None else weights_folder()
         self.detector = Network.load(
@@ -91,7 +98,9 @@ class FilmReader:
             if network.metadata.task != task:
                 raise InputError(f"{network.path}: is a {network.metadata.task}, not a {task}")
         path = folder / CALIBRATION
-        if path.is_file():
+        if calibrations is not None:
+            self.calibrations = calibrations
+        elif path.is_file():
             self.calibrations = Calibrations.from_json(path.read_text(), str(path))
         else:
             self.calibrations = Calibrations.uncalibrated()
@@ -161,11 +170,22 @@ class FilmReader:
         if index_level is not None:
             check_level(index_level)
         result = self.find(radiograph.pixels, radiograph.calibration, anchors)
+        return self.report(radiograph, result, index_level=index_level, named_by_user=bool(anchors))
+
+    def report(
+        self,
+        radiograph: Radiograph,
+        result: FilmResult,
+        *,
+        index_level: str | None = None,
+        named_by_user: bool = False,
+    ) -> Reading:
+        """Measure and judge what `find` found on a film."""
         vertebrae = result.vertebrae
         quality = judge_quality(
             result.found,
             vertebrae,
-            1.0 if anchors else result.level_probability,
+            1.0 if named_by_user else result.level_probability,
             (radiograph.rows, radiograph.columns),
             self.calibrations,
             index_level,

@@ -19,6 +19,9 @@ from endplate.train.films import CERVICAL, UNNAMED, Body, TrainFilm
 __all__ = ["OFFSET_UNIT", "DetectorTask", "DetectorTaskConfig"]
 
 OFFSET_UNIT = 32.0
+_SIGMA = 0.18
+"""Width of a body's bump in the centre map, in depths."""
+_LARGE = 10.0
 _VIEWS = ("lateral", "frontal", "other")
 _LEVEL_CLASSES = len(LEVELS) + 1  # the last class: a body above C7
 
@@ -33,7 +36,7 @@ class DetectorTaskConfig:
 
     rows: int = 512
     columns: int = 256
-    whole: float = 0.45
+    whole: float = 0.35
     depths: tuple[float, float] = (20.0, 58.0)
     centre_weight: float = 1.0
     offset_weight: float = 1.0
@@ -142,6 +145,7 @@ class DetectorTask:
         rows, columns = size[0] // DETECTOR_STRIDE, size[1] // DETECTOR_STRIDE
         heat = np.zeros((2, rows, columns), np.float32)
         offsets = np.zeros((12, rows, columns), np.float32)
+        gain = np.ones_like(heat)
         seen = np.zeros((6, rows, columns), bool)
         inside = np.zeros((rows, columns), np.float32)
         level = np.full((rows, columns), -1, np.int64)
@@ -151,20 +155,23 @@ class DetectorTask:
         scale = float(np.sqrt(abs(np.linalg.det(film_to_window[:, :2]))))
         for body, (cx, cy, depth) in zip(film.bodies, film.anchors, strict=True):
             c = apply_affine(film_to_window, np.array([cx, cy]))
-            sigma = max(0.14 * depth * scale, 2.0)
+            sigma = max(_SIGMA * depth * scale, 2.5)
             if not (-sigma < c[0] < size[1] + sigma and -sigma < c[1] < size[0] + sigma):
                 continue
             d2 = ((cells - c[:, None, None].astype(np.float32)) ** 2).sum(axis=0)
             bump = np.exp(-d2 / (2 * sigma**2))
             channel = 1 if body.is_sacrum else 0
             np.maximum(heat[channel], bump, out=heat[channel])
+            # a small body has few cells: let it count as much as a large one
+            share = min(max((_LARGE / sigma) ** 2, 1.0), 9.0)
+            np.maximum(gain[channel], np.where(bump > 0.05, share, 1.0), out=gain[channel])
             mine = (bump > 0.25) & (bump > inside)
             inside[mine] = bump[mine]
             self._write_body(body, film_to_window, cells, mine, offsets, seen, level)
         known = _known_cells(film, film_to_window, cells, heat)
         return {
             "heat": heat,
-            "known": known,
+            "known": known * gain,
             "offsets": offsets,
             "seen": seen,
             "inside": inside,
@@ -282,11 +289,13 @@ def _between(upper: np.ndarray, lower: np.ndarray, cells: np.ndarray) -> np.ndar
 
 
 def _centre_loss(logits: Tensor, heat: Tensor, known: Tensor) -> Tensor:
-    """Quality focal loss: cross-entropy to a soft target, weighted by the squared miss."""
-    miss = (heat - logits.sigmoid()).detach().abs().square()
+    """Quality focal loss: cross-entropy to a soft target, weighted by how far it is missed."""
+    miss = (heat - logits.sigmoid()).detach().abs()
     cross = functional.binary_cross_entropy_with_logits(logits, heat, reduction="none")
+    # background is plenty and easy: square its miss; bodies are few: do not
+    focus = torch.where(heat > 0.05, miss, miss.square())
     weight = torch.tensor([1.0, 1.5], device=logits.device).view(1, 2, 1, 1)
-    return (miss * cross * known * weight).sum() / (heat * known).sum().clamp_min(8.0) * 4.0
+    return (focus * cross * known * weight).sum() / (heat * known).sum().clamp_min(20.0) * 4.0
 
 
 def _offset_loss(offsets: Tensor, batch: dict[str, Tensor]) -> Tensor:
