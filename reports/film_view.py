@@ -49,7 +49,12 @@ class FilmView:
         return out
 
 
-def film_view(image: npt.NDArray[np.generic], calibration: Calibration, long_side: int) -> FilmView:
+def film_view(
+    image: npt.NDArray[np.generic],
+    calibration: Calibration,
+    long_side: int,
+    inverted: bool = False,
+) -> FilmView:
     """Fit a film into a square of `long_side` picture pixels.
 
     Parameters
@@ -60,6 +65,8 @@ def film_view(image: npt.NDArray[np.generic], calibration: Calibration, long_sid
         Its spacing or aspect makes the pixels of the picture square, so that angles look right.
     long_side : int
         Longer side of the result, in pixels.
+    inverted : bool
+        Whether bone is dark in `image`; it is bright in the picture all the same.
 
     Raises
     ------
@@ -76,7 +83,10 @@ def film_view(image: npt.NDArray[np.generic], calibration: Calibration, long_sid
     )
     width, height = (max(1, round(n * fit)) for n in (columns * along_x, rows * along_y))
     method = cv2.INTER_AREA if width <= columns and height <= rows else cv2.INTER_CUBIC
-    resized = cv2.resize(_windowed(image), (width, height), interpolation=method)
+    grey = _windowed(image)
+    if inverted:
+        grey = np.uint8(_DIMMED_WHITE) - grey
+    resized = cv2.resize(grey, (width, height), interpolation=method)
     # Cubic interpolation overshoots at edges.
     grey = np.minimum(resized, _DIMMED_WHITE).astype(np.uint8)
     scale = np.array([width / columns, height / rows])

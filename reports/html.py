@@ -13,6 +13,7 @@ from endplate.reports.overlay import encode_png
 from endplate.reports.page import PAGE
 from endplate.reports.words import (
     DISCLAIMER,
+    STAR_NOTE,
     IndexChoice,
     calibration_text,
     choose_index,
@@ -136,13 +137,14 @@ def _levels(reading: Reading, index: IndexChoice | None) -> str:
             + "".join(f'<td class="n">{_text(cell)}</td>' for cell in cells)
             + "</tr>"
         )
-    unit = ""
+    notes = [STAR_NOTE] if any("*" in row for row in rows) else []
     if reading.calibration.is_metric:
-        unit = f'<p class="why">Ha, Hm, Hp: heights in {length_unit(reading.calibration)}</p>'
+        notes.insert(0, f"Ha, Hm, Hp: heights in {length_unit(reading.calibration)}")
     return (
         '<section class="card wide"><h2>Levels</h2><table>'
         f'<tr><th>Level</th><th class="n">P(level)</th>{heads}</tr>{"".join(rows)}</table>'
-        f"{unit}</section>"
+        + "".join(f'<p class="why">{note}</p>' for note in notes)
+        + "</section>"
     )
 
 

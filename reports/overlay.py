@@ -37,7 +37,8 @@ def draw_overlay(
     Parameters
     ----------
     image : (H, W) array
-        The stored image, grey values of any kind, bone bright.
+        The stored image, grey values of any kind, bone bright unless a reason of the quality
+        gate is ``contrast_inverted``.
     reading : Reading
         Points in pixels of `image`.
     index_level : str, optional
@@ -62,7 +63,8 @@ def draw_overlay(
         raise InputError(f"the reading is of an image of {size} rows, columns, not {image.shape}")
     usable = reading.quality.status != "rejected"
     index = choose_index(reading, index_level) if usable else None
-    view = film_view(image, reading.calibration, long_side)
+    inverted = any(reason.code == "contrast_inverted" for reason in reading.quality.reasons)
+    view = film_view(image, reading.calibration, long_side, inverted)
     # Small films become small pictures, on which marks of full size would hide the bone.
     unit = max(long_side / _NOMINAL * 0.6, max(view.picture.shape[:2]) / _NOMINAL)
     canvas = Canvas(view.picture, unit)

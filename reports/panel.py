@@ -24,6 +24,7 @@ from endplate.reports.canvas import (
 from endplate.reports.marks import ANGLE_STYLES
 from endplate.reports.words import (
     DISCLAIMER,
+    STAR_NOTE,
     IndexChoice,
     calibration_text,
     headlines,
@@ -170,6 +171,9 @@ def _levels(column: _Column, reading: Reading) -> None:
     for level, row in cells.items():
         if any(row):
             column.cells((level, *row), WHITE)
+    if any(cell.endswith("*") for row in cells.values() for cell in row):
+        column.y += 4
+        column.say(STAR_NOTE, GREY, 12, gap=0)
     column.y += 12
     column.rule()
 

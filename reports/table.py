@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from endplate.reports.words import (
+    STAR_NOTE,
     IndexChoice,
     calibration_text,
     choose_index,
@@ -90,18 +91,22 @@ def _level_table(reading: Reading, index: IndexChoice | None) -> RenderableType:
     table.add_column("P(level)", justify="right", style="dim")
     for head, _ in columns:
         table.add_column(head, justify="right")
+    starred = False
     for vertebra in reading.vertebrae:
         chosen = index is not None and vertebra.level == index.level
         known = math.isfinite(vertebra.level_probability)
+        cells = level_cells(reading, vertebra.level, columns)
+        starred = starred or any(cell.endswith("*") for cell in cells)
         table.add_row(
             vertebra.level,
             f"{vertebra.level_probability:.2f}" if known else "",
-            *level_cells(reading, vertebra.level, columns),
+            *cells,
             style="bold" if chosen else None,
         )
+    notes = [STAR_NOTE] if starred else []
     if reading.calibration.is_metric:
-        table.caption = (
-            f"Ha, Hm, Hp: anterior, middle, posterior height in {length_unit(reading.calibration)}"
-        )
-        table.caption_justify = "left"
+        unit = length_unit(reading.calibration)
+        notes.insert(0, f"Ha, Hm, Hp: anterior, middle, posterior height in {unit}")
+    table.caption = "\n".join(notes) or None
+    table.caption_justify = "left"
     return Padding(table, (1, 0, 1, 0))

@@ -14,6 +14,7 @@ from endplate.study.reading import Reading
 __all__ = [
     "DISCLAIMER",
     "LEVEL_COLUMNS",
+    "STAR_NOTE",
     "IndexChoice",
     "calibration_text",
     "choose_index",
@@ -46,6 +47,8 @@ LEVEL_COLUMNS: Final = (
     ("Hm", "Hm_mm"),
     ("Hp", "Hp_mm"),
 )
+_FROM_TABLE: Final = "predicted_from_table"
+STAR_NOTE: Final = "* against a table of normal heights: no neighbour to compare with"
 _DIGITS: Final = {"deg": 1, "mm": 1, "ratio": 2, "%": 0, "grade": 0, "mm2": 0}
 _SIGNS: Final = {"deg": "°", "mm": " mm", "ratio": "", "%": " %", "grade": "", "mm2": " mm²"}
 _CALIBRATIONS: Final = {
@@ -156,9 +159,17 @@ def level_columns(calibration: Calibration) -> tuple[tuple[str, str], ...]:
 def level_cells(
     reading: Reading, level: str, columns: Sequence[tuple[str, str]]
 ) -> tuple[str, ...]:
-    """Values of one level for a table, without ``mm``, which stands elsewhere; "" if undefined."""
-    found = (find(reading.measurements, name, level) for _, name in columns)
-    return tuple("" if m is None else value_text(m).removesuffix(" mm") for m in found)
+    """Values of one level for a table, without ``mm``, which stands elsewhere; "" if undefined.
+
+    A star marks those explained by `STAR_NOTE`.
+    """
+    cells = []
+    for _, name in columns:
+        m = find(reading.measurements, name, level)
+        text = "" if m is None else value_text(m).removesuffix(" mm")
+        star = m is not None and _FROM_TABLE in m.flags
+        cells.append(f"{text}*" if star else text)
+    return tuple(cells)
 
 
 def headlines(reading: Reading, index: str | None) -> tuple[Measurement, ...]:

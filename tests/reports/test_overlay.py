@@ -152,3 +152,13 @@ def test_tags_stay_on_the_picture() -> None:
     canvas = Canvas(np.zeros((60, 120, 3), np.uint8))
     canvas.tag((-50.0, 500.0), "L1", (255, 255, 255))
     assert count(canvas.picture, (255, 255, 255)) > 10
+
+
+def test_a_film_of_inverted_contrast_is_shown_with_bright_bone(reading: Reading) -> None:
+    dark_bone = np.full((700, 500), 200, np.uint8)
+    dark_bone[300:400, 200:300] = 10
+    inverted = Quality("flagged", (Reason("contrast_inverted", "Bone is dark on this film."),))
+    picture = draw_overlay(dark_bone, replace(reading, quality=inverted, vertebrae=()), panel=False)
+    assert picture[-100, 100].max() < 20
+    usual = draw_overlay(dark_bone, replace(reading, vertebrae=()), panel=False)
+    assert usual[-100, 100].min() > 180
