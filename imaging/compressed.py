@@ -11,6 +11,7 @@ from pydicom.pixels.decoders.base import Decoder, get_decoder
 
 from endplate.errors import MissingDependency, UnreadableImage
 from endplate.imaging.headers import jpeg2000_header, jpeg_header
+from endplate.imaging.jpegcheck import JpegFault, check_jpeg
 from endplate.imaging.pixelformat import PixelFormat
 
 __all__ = ["LOSSY_SYNTAXES", "Decompressed", "decode_compressed"]
@@ -32,7 +33,7 @@ _WAVELET: Final = (
 _DCT: Final = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
 #: pydicom's plugins in the order in which they are tried, the faster ones first.
 _ORDER: Final = ("pyjpegls", "gdcm", "pylibjpeg", "pillow", "pydicom")
-_ORDER_WAVELET_RLE: Final = ("pylibjpeg", "gdcm", "pillow", "pydicom")
+_ORDER_WAVELET_RLE: Final = ("pylibjpeg", "pillow", "pydicom", "gdcm")
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +94,13 @@ def _check_stream(stream: bytes, form: PixelFormat, path: str) -> int:
     if form.syntax == uid.RLELossless:
         return 0
     header = jpeg2000_header(stream) if form.syntax in _WAVELET else jpeg_header(stream)
+    if header is not None and form.syntax not in _WAVELET:
+        try:
+            check_jpeg(stream)
+        except JpegFault as fault:
+            raise UnreadableImage(
+                f"{path}: the compressed Pixel Data is damaged: the JPEG stream {fault}"
+            ) from None
     if header is None:
         raise UnreadableImage(
             f"{path}: the compressed Pixel Data does not begin like"
@@ -115,7 +123,11 @@ def _by_plugins(
     wavelet_rle = form.syntax in (*_WAVELET, uid.RLELossless)
     order = _ORDER_WAVELET_RLE if wavelet_rle else _ORDER
     reasons: list[str] = []
-    for plugin in (p for p in order if p in decoder.available_plugins):
+    plugins = [p for p in order if p in decoder.available_plugins]
+    if plugins and plugins[0] != "gdcm":
+        # GDCM ends the process on some damaged streams: never a second try after a failure.
+        plugins = [p for p in plugins if p != "gdcm"]
+    for plugin in plugins:
         try:
             array, _ = decoder.as_array(
                 encapsulate([stream], has_bot=False),
@@ -123,7 +135,10 @@ def _by_plugins(
                 decoding_plugin=plugin,
                 **_options(form),
             )
-        except Exception as error:
+        except BaseException as error:
+            # Decoders written in Rust panic with an error that is no Exception.
+            if isinstance(error, (KeyboardInterrupt, SystemExit)):
+                raise
             reasons.append(f"{plugin}: {' '.join(str(error).split())[:120]}")
             continue
         return array

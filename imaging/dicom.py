@@ -169,6 +169,11 @@ def _check_kind(ds: Dataset, path: str) -> None:
     if other and not (modality == "CT" and "LOCALIZER" in texts(ds, "ImageType")):
         raise UnreadableImage(f"{path}: is {other}; expected a radiograph")
     if raw_bytes(ds, PIXEL_DATA) is None:
+        if integer(ds, "Rows", 0):
+            raise UnreadableImage(
+                f"{path}: the header describes an image, but there is no pixel data: the file is"
+                " truncated"
+            )
         name = uid.UID(text(ds, "SOPClassUID")).name or "unknown"
         raise UnreadableImage(f"{path}: holds no pixel data (kind of object: {name})")
     frames = integer(ds, "NumberOfFrames", 1)

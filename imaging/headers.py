@@ -18,7 +18,9 @@ class StreamHeader:
     bits : int
         Bits of a sample, 0 if unknown.
     samples : int
-        Samples of a pixel, 0 if unknown.
+        Samples of a pixel, decoded (PNG palettes and transparency: 3 and 4), 0 if unknown.
+    packed_bits : int
+        Bits of a pixel before compression, at least.
     pages : int
         Full-size pages (TIFF), else 1.
     orientation : int
@@ -35,11 +37,17 @@ class StreamHeader:
     columns: int
     bits: int = 0
     samples: int = 0
+    packed_bits: int = 1
     pages: int = 1
     orientation: int = 1
     orientation_at: int = 0
     inverted: bool = False
     floating: bool = False
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes of a decoded pixel."""
+        return max(self.samples, 1) * (2 if self.bits > 8 else 1)
 
 
 def png_header(data: bytes) -> StreamHeader | None:
@@ -47,8 +55,8 @@ def png_header(data: bytes) -> StreamHeader | None:
     if len(data) < 33 or data[12:16] != b"IHDR":
         return None
     columns, rows, bits, colour = struct.unpack(">IIBB", data[16:26])
-    samples = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}.get(colour, 0)
-    return StreamHeader(rows, columns, bits, samples)
+    decoded, stored = {0: (1, 1), 2: (3, 3), 3: (3, 1), 4: (4, 2), 6: (4, 4)}.get(colour, (1, 1))
+    return StreamHeader(rows, columns, bits, decoded, packed_bits=bits * stored)
 
 
 def jpeg_header(data: bytes) -> StreamHeader | None:

@@ -8,12 +8,18 @@ import numpy.typing as npt
 
 from endplate.imaging.radiograph import GreyImage
 
-__all__ = ["luminance", "spread_factor", "stretch"]
+__all__ = ["luminance", "spread", "stretch"]
 
 
-def spread_factor(span: int, top: int) -> int:
-    """Largest whole factor by which values 0 to `span` fit into 0 to `top`, at least 1."""
-    return max(top // span, 1) if span > 0 else 1
+def spread(values: npt.NDArray[np.float64], span: float, top: int) -> npt.NDArray[np.float64]:
+    """Multiply values 0 to `span` by the largest whole factor that keeps them at most `top`.
+
+    Only where not even a factor of 1 fits are they divided, and rounded.
+    """
+    factor = top // span if span > 0 else 1.0
+    out: npt.NDArray[np.float64]
+    out = values * factor if factor >= 1 else np.rint(values * (top / span))
+    return out
 
 
 def stretch(image: GreyImage) -> npt.NDArray[np.uint16]:
@@ -22,7 +28,7 @@ def stretch(image: GreyImage) -> npt.NDArray[np.uint16]:
     Differences of grey values keep their ratios exactly; at least half the range is used.
     """
     low, high = int(image.min()), int(image.max())
-    factor = spread_factor(high - low, 65535)
+    factor = 65535 // (high - low) if high > low else 1
     out: npt.NDArray[np.uint16] = (image.astype(np.uint16) - np.uint16(low)) * np.uint16(factor)
     return out
 

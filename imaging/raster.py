@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from endplate.errors import UnreadableImage
 from endplate.imaging.headers import StreamHeader, jpeg_header, png_header, tiff_header
+from endplate.imaging.jpegcheck import JpegFault, check_jpeg
 from endplate.imaging.limits import check_size
 from endplate.imaging.pixels import luminance, stretch
 from endplate.imaging.quiet import quiet_stderr
@@ -22,6 +23,10 @@ _HEADERS: Final[dict[str, Callable[[bytes], StreamHeader | None]]] = {
     "JPEG": jpeg_header,
     "TIFF": tiff_header,
 }
+#: Deflate packs at most 1032 bytes into one; JPEG and LZW pack less.
+_MAX_RATIO: Final = 1032
+#: Colours are turned to grey in blocks of this many pixels, to bound the memory it takes.
+_BLOCK: Final = 1 << 22
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,8 +61,15 @@ def decode_raster(data: bytes, kind: str, path: str) -> RasterImage:
     header = _HEADERS[kind](data)
     if header is None:
         raise UnreadableImage(f"{path}: the {kind} header is damaged; export the film again")
-    check_size(path, header.rows, header.columns)
+    check_size(path, header.rows, header.columns, header.pixel_bytes)
+    if header.rows * header.columns * header.packed_bits > 8 * _MAX_RATIO * len(data):
+        raise UnreadableImage(
+            f"{path}: {len(data)} bytes cannot hold the {header.columns} x {header.rows} pixels"
+            " that the header declares; the file is damaged"
+        )
     notes = _check_header(header, kind, path)
+    if kind == "JPEG":
+        _check_jpeg_structure(data, path)
     decoded = _decode(data, header, kind)
     if decoded is None or decoded.size == 0:
         raise UnreadableImage(f"{path}: the {kind} data is damaged or of a kind that is not read")
@@ -95,6 +107,16 @@ def _decode(data: bytes, header: StreamHeader, kind: str) -> npt.NDArray[Any] | 
         return None
 
 
+def _check_jpeg_structure(data: bytes, path: str) -> None:
+    """Refuse a damaged or cut-off JPEG, whose missing part would come out grey."""
+    try:
+        check_jpeg(data)
+    except JpegFault as fault:
+        raise UnreadableImage(
+            f"{path}: the JPEG stream {fault}; copy or export the film again"
+        ) from None
+
+
 def _check_header(header: StreamHeader, kind: str, path: str) -> list[str]:
     """Refuse what is not one plain image; notes on what is ignored."""
     if header.pages > 1:
@@ -112,28 +134,32 @@ def _check_header(header: StreamHeader, kind: str, path: str) -> list[str]:
 
 
 def _to_grey(image: npt.NDArray[Any]) -> tuple[GreyImage, list[str]]:
-    """Luminance of a decoded image of 1 to 4 channels (blue, green, red, alpha)."""
+    """Grey of a decoded image of 1, 3 or 4 channels (blue, green, red, alpha)."""
     if image.ndim == 2:
         return image, []
-    channels = image.shape[2]
-    notes: list[str] = []
-    colour = image[:, :, :3]
-    if channels == 1:
-        return image[:, :, 0], notes
-    if channels == 2:
-        grey: GreyImage = np.ascontiguousarray(image[:, :, 0])
-    else:
-        if not (
-            np.array_equal(colour[:, :, 0], colour[:, :, 1])
-            and np.array_equal(colour[:, :, 1], colour[:, :, 2])
-        ):
-            notes.append("the image is in colour; its luminance is used")
-        grey = luminance(colour, cv2.COLOR_BGR2GRAY)
-    if channels in (2, 4):
-        alpha = image[:, :, -1]
-        top = np.iinfo(image.dtype).max
-        if alpha.min() < top:
-            notes.append("transparent parts are shown black")
-            blended = grey.astype(np.float32) * (alpha.astype(np.float32) / top)
-            grey = np.rint(blended).astype(image.dtype)
+    if image.shape[2] == 1:
+        return image[:, :, 0], []
+    grey = np.empty(image.shape[:2], image.dtype)
+    coloured = transparent = False
+    step = max(_BLOCK // image.shape[1], 1)
+    for top in range(0, len(image), step):
+        block = image[top : top + step]
+        blue, green, red = block[:, :, 0], block[:, :, 1], block[:, :, 2]
+        if np.array_equal(blue, green) and np.array_equal(green, red):
+            grey[top : top + step] = blue
+        else:
+            coloured = True
+            grey[top : top + step] = luminance(block[:, :, :3], cv2.COLOR_BGR2GRAY)
+        if image.shape[2] == 4 and block[:, :, 3].min() < np.iinfo(image.dtype).max:
+            transparent = True
+            _blend_over_black(grey[top : top + step], block[:, :, 3])
+    notes = ["the image is stored in colour; its luminance is used"] if coloured else []
+    if transparent:
+        notes.append("transparent parts are shown black")
     return grey, notes
+
+
+def _blend_over_black(grey: npt.NDArray[Any], alpha: npt.NDArray[Any]) -> None:
+    """Multiply a block by its opacity, in place."""
+    opacity = alpha.astype(np.float32) / np.iinfo(alpha.dtype).max
+    grey[...] = np.rint(grey * opacity).astype(grey.dtype)

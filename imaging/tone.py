@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from endplate.imaging.pixels import spread_factor
+from endplate.imaging.pixels import spread
 from endplate.imaging.radiograph import GreyImage
 
 __all__ = ["LookupTable", "ToneTags", "Window", "render"]
@@ -215,8 +215,7 @@ def _linear_curve(
     if tags.bits_stored <= 8 and not clipped and low >= 0 and high <= 255 and slope[0] > 0:
         return values
     top = 255 if tags.bits_stored <= 8 else _DEPTH - 1
-    out: FloatArray = (values - low) * spread_factor(math.ceil(high - low), top)
-    out = np.minimum(out, top)
+    out = spread(values - low, high - low, top)
     return out if slope[0] > 0 else out.max() - out
 
 

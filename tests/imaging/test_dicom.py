@@ -250,6 +250,6 @@ def test_a_ct_localizer_is_read(read: Reader) -> None:
 
 
 def test_objects_without_pixels_are_refused(read: Reader) -> None:
-    ds = film(PixelData=None, SOPClassUID=uid.ComprehensiveSRStorage, Modality="SR")
+    ds = film(PixelData=None, SOPClassUID=uid.ComprehensiveSRStorage, Modality="SR", Rows=None)
     with pytest.raises(UnreadableImage, match=r"no pixel data .*Comprehensive SR"):
         read(dicom_bytes(ds))
