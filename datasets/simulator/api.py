@@ -18,6 +18,7 @@ from endplate.datasets.simulator.compose import compose, draw_subject
 from endplate.datasets.simulator.detector import draw_look
 from endplate.datasets.simulator.dicom import write_dicom
 from endplate.datasets.simulator.framing import draw_camera
+from endplate.datasets.simulator.frontal import compose_frontal
 from endplate.datasets.simulator.settings import SimulatorSettings
 from endplate.errors import InputError
 
@@ -41,9 +42,10 @@ def simulate_film(seed: int, settings: SimulatorSettings = _DEFAULTS) -> Annotat
     Returns
     -------
     AnnotatedFilm
-        Bone bright; every body from C7 to S1 that shows all its points is marked. Bodies that
-        the border cuts are in ``attributes["cut_bodies"]``, those of C3 to C6 in
-        ``attributes["other_bodies"]``: level to 4 x 2 list of corners in the order of `CORNERS`.
+        Bone bright. A frontal film has no landmarks. On a lateral one every body from C7 to S1
+        that shows all its points is marked. Bodies that the border cuts are in
+        ``attributes["cut_bodies"]``, those of C3 to C6 in ``attributes["other_bodies"]``:
+        level to 4 x 2 list of corners in the order of `CORNERS`.
 
     Raises
     ------
@@ -59,6 +61,11 @@ def simulate_film(seed: int, settings: SimulatorSettings = _DEFAULTS) -> Annotat
     subject = draw_subject(rng, settings)
     camera = draw_camera(rng, subject.spine, field_of_view, settings.mm_per_pixel)
     look = draw_look(rng, settings.edge_enhanced, field_of_view == "whole")
+    if settings.view == "frontal":
+        about = {"field_of_view": field_of_view, "simulated": True}
+        return compose_frontal(
+            rng, subject.spine, camera, look, settings.bits, f"sim-{seed}", about
+        )
     facing: Facing = "right" if rng.random() < 0.5 else "left"
     film = compose(rng, subject, camera, look, facing, settings.bits, f"sim-{seed}")
     return replace(film, attributes={"field_of_view": field_of_view, **film.attributes})

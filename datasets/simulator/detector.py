@@ -26,6 +26,8 @@ class Look:
         Relative quantum noise behind mean tissue for a pixel of 0.2 mm.
     sharpen, sharpen_width : float
         Strength and width of unsharp masking.
+    compress : float
+        Share of the large-scale contrast that processing takes away, 0 to 1.
     local : float
         Share of local contrast equalisation, 0 to 1.
     low, high : float
@@ -47,6 +49,7 @@ class Look:
     noise: float
     sharpen: float
     sharpen_width: float
+    compress: float
     local: float
     low: float
     high: float
@@ -67,6 +70,7 @@ def draw_look(rng: np.random.Generator, edge_enhanced: float, whole: bool) -> Lo
             noise=rng.uniform(0.01, 0.035),
             sharpen=rng.uniform(0.3, 1.5),
             sharpen_width=rng.uniform(0.6, 6.0),
+            compress=rng.uniform(0.3, 0.75),
             local=rng.uniform(0.0, 0.4),
             low=rng.uniform(0.5, 8.0),
             high=rng.uniform(99.0, 99.95),
@@ -82,6 +86,7 @@ def draw_look(rng: np.random.Generator, edge_enhanced: float, whole: bool) -> Lo
         noise=float(np.exp(rng.uniform(np.log(0.01), np.log(0.12)))),
         sharpen=rng.uniform(2.0, 5.0) if strong else rng.uniform(0.0, 1.2),
         sharpen_width=rng.uniform(2.0, 14.0) if strong else rng.uniform(0.5, 4.0),
+        compress=rng.uniform(0.2, 0.7) if rng.random() < 0.35 else 0.0,
         local=rng.uniform(0.4, 1.0) if strong and rng.random() < 0.6 else 0.0,
         low=rng.uniform(0.5, 30.0),
         high=rng.uniform(88.0, 99.9),
@@ -160,6 +165,10 @@ def finish(log_dose: Map, look: Look, pixel_mm: float, anchors: npt.NDArray[np.i
         Column and row of places, the bodies, that most films show within the window.
     """
     image = log_dose
+    if look.compress > 0:
+        floor = np.float32(np.quantile(image[::9, ::9], 0.3))
+        base = _wide_blur(np.maximum(image, floor), 30.0 / pixel_mm)
+        image = image - np.float32(look.compress) * base
     if look.sharpen > 0.05:
         image = image + np.float32(look.sharpen) * (
             image - _wide_blur(image, look.sharpen_width / pixel_mm)

@@ -19,7 +19,7 @@ class Hardware:
     Parameters
     ----------
     kind : str
-        ``""``, ``screws`` or ``cage``.
+        ``""``, ``screws``, ``plate`` or ``balloon``.
     screw_levels : tuple of str
         Bodies that hold pedicle screws.
     rods : tuple of (N, 3) arrays
@@ -28,6 +28,10 @@ class Hardware:
         Head and tip, mm.
     cages : tuple of (4, 3) arrays
         Corners of interbody cages, mm.
+    plates : tuple of (4, 3) arrays
+        Corners of plates along the side or the front of the bodies, mm.
+    balloons : tuple of (3, 3) arrays
+        Handle, neck and middle of balloon tamps in a broken body, mm.
     """
 
     kind: str = ""
@@ -35,6 +39,8 @@ class Hardware:
     rods: tuple[FloatArray, ...] = ()
     screws: tuple[FloatArray, ...] = ()
     cages: tuple[FloatArray, ...] = ()
+    plates: tuple[FloatArray, ...] = ()
+    balloons: tuple[FloatArray, ...] = ()
 
 
 def _index_level(spine: SpineModel, rng: np.random.Generator) -> int:
@@ -47,8 +53,15 @@ def _index_level(spine: SpineModel, rng: np.random.Generator) -> int:
 
 
 def draw_hardware(rng: np.random.Generator, spine: SpineModel) -> Hardware:
-    """Screws and rods over two to many levels around the broken body, or a cage."""
+    """Screws and rods around the broken body, or a plate, or balloon tamps inside the body."""
     at = _index_level(spine, rng)
+    kind = str(rng.choice(["screws", "plate", "balloon"], p=(0.82, 0.08, 0.10)))
+    if kind == "plate":
+        return _plate(rng, spine, at)
+    if kind == "balloon":
+        body = spine.bodies[at]
+        tamps = tuple(_balloon(rng, body, side) for side in (-1, 1))
+        return Hardware("balloon", (body.level,), balloons=tamps)
     reach = int(rng.choice([1, 2, 4], p=(0.65, 0.25, 0.1)))
     low, high = max(6, at - reach), min(len(spine.bodies) - 1, at + reach)
     chosen = [i for i in range(low, high + 1) if i != at or rng.random() < 0.3]
@@ -68,7 +81,6 @@ def draw_hardware(rng: np.random.Generator, spine: SpineModel) -> Hardware:
         )
         rods.append(line)
     cages: tuple[FloatArray, ...] = ()
-    kind = "screws"
     if rng.random() < 0.15:
         cages = (_cage(spine, min(at, len(spine.bodies) - 2)),)
     return Hardware(
@@ -85,6 +97,36 @@ def _screw(body: Body, side: int, rng: np.random.Generator) -> tuple[FloatArray,
         [back + rng.uniform(0.6, 0.9) * body.depth_superior, y + rng.normal(0, 1.5), z * 0.6]
     )
     return body.to_subject(head), body.to_subject(tip)
+
+
+def _plate(rng: np.random.Generator, spine: SpineModel, at: int) -> Hardware:
+    """A plate along the side of two or three bodies, with its screws seen nearly end on."""
+    last = min(at + int(rng.integers(1, 3)), len(spine.bodies) - 1)
+    first = max(last - int(rng.integers(1, 3)), 0)
+    upper, lower = spine.bodies[first], spine.bodies[last]
+    side = float(rng.choice([-1, 1]))
+    ends, screws = [], []
+    for body, where in ((upper, -0.15), (lower, 0.15)):
+        z = side * 0.55 * body.width
+        y = where * body.posterior
+        pair = np.array([[-5.0, y, z], [5.0, y, z]])
+        ends.append(body.to_subject(pair))
+        for head in pair:
+            tip = [head[0] + rng.normal(0, 3), y + rng.normal(0, 2), -side * 0.3 * body.width]
+            screws.append(body.to_subject(np.array([head, tip])))
+    outline = np.vstack([ends[0], ends[1][::-1]])
+    levels = tuple(spine.bodies[i].level for i in range(first, last + 1))
+    return Hardware("plate", levels, screws=tuple(screws), plates=(outline,))
+
+
+def _balloon(rng: np.random.Generator, body: Body, side: int) -> FloatArray:
+    """A balloon filled with contrast at the end of a cannula through the pedicle."""
+    back = -body.depth_superior / 2
+    z = side * 0.33 * body.width
+    handle = [back - 120.0, -0.5 * body.posterior + rng.normal(0, 4), 1.9 * z]
+    neck = [back + 0.25 * body.depth_superior, 0.0, 0.8 * z]
+    middle = [back + 0.6 * body.depth_superior, rng.normal(0, 1.5), 0.5 * z]
+    return body.to_subject(np.array([handle, neck, middle]))
 
 
 def _cage(spine: SpineModel, i: int) -> FloatArray:
@@ -127,7 +169,10 @@ def metal_map(
         _bar(camera, np.array([head, tip]), rng.uniform(2.4, 3.0), 1.1, out, thread=True)
         toward = (tip - head) / np.linalg.norm(tip - head)
         _bar(camera, np.array([head - 4 * toward, head + 9 * toward]), 5.5, 1.5, out)
-    for cage in hardware.cages:
+    for handle, neck, middle in hardware.balloons:
+        _bar(camera, np.array([handle, neck]), 2.0, 1.0, out)
+        _bulb(camera, middle, neck, rng, out)
+    for cage in (*hardware.cages, *hardware.plates):
         mask = np.zeros(camera.shape, np.float32)
         corners = camera.project(cage)
         cv2.fillPoly(mask, [np.round(corners * 16).astype(np.int32)], 0.5, cv2.LINE_8, 4)
@@ -152,6 +197,19 @@ def _bar(
             ends = np.round(np.stack([at - across, at + across]) * 16).astype(np.int32)
             cv2.polylines(mask, [ends], False, 255, max(1, width // 4), cv2.LINE_AA, 4)
     np.add(out, mask.astype(np.float32) * np.float32(strength / 255), out=out)
+
+
+def _bulb(
+    camera: Camera, middle: FloatArray, neck: FloatArray, rng: np.random.Generator, out: Map
+) -> None:
+    """Ellipse of a filled balloon."""
+    at, start = camera.project(middle), camera.project(neck)
+    angle = float(np.rad2deg(np.arctan2(*(at - start)[::-1])))
+    size = rng.uniform([7.0, 4.0], [11.0, 7.5]) / camera.pixel_mm
+    mask = np.zeros(camera.shape, np.float32)
+    box = (tuple(map(float, at)), tuple(map(float, 2 * size)), angle)
+    cv2.ellipse(mask, box, float(rng.uniform(0.5, 1.2)), -1)
+    np.add(out, mask, out=out)
 
 
 def _cement(camera: Camera, body: Body, out: Map, rng: np.random.Generator) -> None:

@@ -55,8 +55,8 @@ def sample_film() -> AnnotatedFilm:
         shape=(round(height / pixel), round(190.0 / pixel)),
     )
     look = Look(
-        blur=0.2, scatter=0.8, noise=0.012, sharpen=1.2, sharpen_width=6.0, local=0.0, low=6.0,
-        high=99.7, gamma=1.0, toe=0.15, anchored=True, grain=0.1, whole=False,
+        blur=0.2, scatter=0.8, noise=0.012, sharpen=1.2, sharpen_width=6.0, compress=0.3, local=0.0,
+        low=6.0, high=99.7, gamma=1.0, toe=0.15, anchored=True, grain=0.1, whole=False,
     )  # fmt: skip
     film = compose(rng, Subject(spine, Hardware()), camera, look, "left", 16, "sample", dirt=False)
     attributes = {"field_of_view": "thoracolumbar", **film.attributes}

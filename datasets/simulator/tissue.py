@@ -9,7 +9,7 @@ from endplate.datasets.simulator.anatomy import SpineModel
 from endplate.datasets.simulator.projection import Camera, Map, as_map
 from endplate.geometry.landmarks import FloatArray
 
-__all__ = ["soft_tissue"]
+__all__ = ["WATER", "blur_curve", "enlarged", "grid_step", "mottle", "soft_step", "soft_tissue"]
 
 #: Attenuation of water per mm at the energy of a lateral film, hardening included.
 WATER: Final[float] = 0.0165
@@ -18,7 +18,7 @@ _GRID_MM: Final[float] = 1.6
 
 def soft_tissue(camera: Camera, spine: SpineModel, rng: np.random.Generator, whole: bool) -> Map:
     """(rows, columns) attenuation of everything that is neither bone nor metal."""
-    step = max(1, round(_GRID_MM / camera.pixel_mm))
+    step = grid_step(camera)
     x, y = camera.plane_grid(step)
     column = _column(spine)
     back, front, width = _outline(spine, column, y, rng)
@@ -27,19 +27,28 @@ def soft_tissue(camera: Camera, spine: SpineModel, rng: np.random.Generator, who
     power = np.float32(rng.uniform(0.38, 0.5))
     path = width * np.clip(1 - (1 - inside) ** 3, 0, 1) ** power
     total = WATER * path
-    total *= 1 + _mottle(rng, x.shape)
+    total *= 1 + mottle(rng, x.shape)
     total = _lungs(total, x, y, spine, column, back, front, rng)
     total = _gas(total, x, y, spine, column, front, rng)
     if whole:
         total = _head_and_arms(total, x, y, spine, rng)
-    total = np.maximum(total, 0).astype(np.float32)
+    return enlarged(camera, total)
+
+
+def grid_step(camera: Camera) -> int:
+    """Pixels per point of the coarse grid on which soft tissue is drawn."""
+    return max(1, round(_GRID_MM / camera.pixel_mm))
+
+
+def enlarged(camera: Camera, total: Map) -> Map:
+    """(rows, columns) map of the film from one on the coarse grid; nothing below 0."""
+    step = grid_step(camera)
     rows, columns = camera.shape
-    if step == 1:
-        return total[:rows, :columns].copy()
-    big = cv2.resize(
-        total, (total.shape[1] * step, total.shape[0] * step), interpolation=cv2.INTER_LINEAR
-    )
-    return np.ascontiguousarray(big[:rows, :columns])
+    total = as_map(np.maximum(total, 0))
+    if step > 1:
+        size = (total.shape[1] * step, total.shape[0] * step)
+        total = as_map(cv2.resize(total, size, interpolation=cv2.INTER_LINEAR))
+    return np.ascontiguousarray(total[:rows, :columns])
 
 
 def _column(spine: SpineModel) -> FloatArray:
@@ -51,19 +60,19 @@ def _column(spine: SpineModel) -> FloatArray:
     return np.vstack([head, points, foot])
 
 
-def _smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], cell: int) -> Map:
+def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], cell: int) -> Map:
     """Unit-variance smooth noise whose features measure about `cell` grid points."""
     rows, columns = shape
     small = rng.standard_normal((rows // cell + 3, columns // cell + 3)).astype(np.float32)
     return as_map(cv2.resize(small, (columns, rows), interpolation=cv2.INTER_CUBIC))
 
 
-def _mottle(rng: np.random.Generator, shape: tuple[int, ...]) -> Map:
+def mottle(rng: np.random.Generator, shape: tuple[int, ...]) -> Map:
     """Relative unevenness of soft tissue: large organs, small fat planes, streaks."""
     strength = np.float32(rng.uniform(0.3, 1.2))
     total = np.zeros(shape, np.float32)
     for cell, share in ((40, 0.03), (18, 0.016), (8, 0.008), (4, 0.004)):
-        total += share * _smooth_noise(rng, shape, cell)
+        total += share * smooth_noise(rng, shape, cell)
     streaks = cv2.resize(
         rng.standard_normal((shape[0] // 24 + 3, shape[1] // 3 + 3)).astype(np.float32),
         (shape[1], shape[0]),
@@ -97,13 +106,13 @@ def _outline(
         rows = np.linspace(float(y.min()), float(y.max()), 200)
         curve = np.interp(rows, knots, values)
         spread = max(3.0, 30.0 / max((rows[1] - rows[0]), 1e-3))
-        curve = _blur_curve(curve, spread)
+        curve = blur_curve(curve, spread)
         return np.interp(y, rows, curve).astype(np.float32)
 
     return along(behind), along(ahead), along(wide)
 
 
-def _blur_curve(curve: FloatArray, sigma: float) -> FloatArray:
+def blur_curve(curve: FloatArray, sigma: float) -> FloatArray:
     radius = int(min(3 * sigma, len(curve) - 1))
     kernel = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     padded = np.pad(curve, radius, mode="edge")
@@ -111,7 +120,7 @@ def _blur_curve(curve: FloatArray, sigma: float) -> FloatArray:
     return out
 
 
-def _soft_step(v: Map, width: float) -> Map:
+def soft_step(v: Map, width: float) -> Map:
     out: Map = (1 / (1 + np.exp(-np.clip(v / width, -30, 30)))).astype(np.float32)
     return out
 
@@ -140,21 +149,21 @@ def _lungs(
         low = base + rng.normal(0, 8)
         peak = rng.uniform(35, 60)
         dome = low - peak * np.clip(1 - ((share - 0.6) / 0.5) ** 2, -0.6, 1)
-        above = _soft_step((dome - y).astype(np.float32), 1.0)
-        wall = _soft_step((x - back - 30).astype(np.float32), 4.0) * _soft_step(
+        above = soft_step((dome - y).astype(np.float32), 1.0)
+        wall = soft_step((x - back - 30).astype(np.float32), 4.0) * soft_step(
             (front - 20 - x).astype(np.float32), 2.0
         )
-        apex = _soft_step((y - top).astype(np.float32), 8.0)
+        apex = soft_step((y - top).astype(np.float32), 8.0)
         air += above * wall * apex * np.float32(rng.uniform(60, 95))
     # Never more air than there is room between the walls of the chest.
     air = np.minimum(air, np.maximum(room - 90, 0) * 0.8)
     # Less air where the bodies and the mediastinum stand.
     spine_band = np.exp(-(((x - line - 8) / 32) ** 2))
-    heart = np.exp(-(((share - 0.62) / 0.2) ** 2)) * _soft_step(
+    heart = np.exp(-(((share - 0.62) / 0.2) ** 2)) * soft_step(
         (y - by["T5"]).astype(np.float32), 12.0
     )
     air *= 1 - 0.45 * spine_band - 0.5 * heart
-    vessels = np.abs(_smooth_noise(rng, total.shape, 3)) * _smooth_noise(rng, total.shape, 8)
+    vessels = np.abs(smooth_noise(rng, total.shape, 3)) * smooth_noise(rng, total.shape, 8)
     air *= 1 + 0.10 * vessels
     return as_map(total - WATER * 0.72 * air)
 
@@ -213,7 +222,7 @@ def _head_and_arms(total: Map, x: Map, y: Map, spine: SpineModel, rng: np.random
     skull = np.sqrt(((x - top[0] - 30) / 95) ** 2 + ((y - top[1] + 115) / 85) ** 2)
     total = total + 1.6 * (skull < 1) + 1.2 * np.exp(-(((skull - 0.97) / 0.025) ** 2))
     face = np.sqrt(((x - top[0] - 62) / 42) ** 2 + ((y - top[1] + 42) / 48) ** 2)
-    total = total + 1.3 * _soft_step((1 - face).astype(np.float32), 0.03)
+    total = total + 1.3 * soft_step((1 - face).astype(np.float32), 0.03)
     jaw = np.exp(-(((face - 0.88) / 0.08) ** 2)) * (y > top[1] - 40)
     teeth = np.exp(-(((x - top[0] - 88) / 9) ** 2) - ((y - top[1] + 42) / 12) ** 2)
     total = total + 0.7 * jaw + rng.uniform(0.5, 2.5) * teeth

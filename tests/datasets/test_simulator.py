@@ -171,3 +171,10 @@ def test_wrong_seed_and_count_are_named(tmp_path) -> None:  # type: ignore[no-un
         simulate_film(-1)
     with pytest.raises(InputError, match="count 0"):
         simulate_set(tmp_path, 0)
+
+
+def test_frontal_films_have_no_landmarks() -> None:
+    film = simulate_film(2, replace(COARSE, view="frontal"))
+    assert film.view == "frontal"
+    assert film.vertebrae == ()
+    assert film.image.std() > 8
