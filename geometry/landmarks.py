@@ -37,6 +37,9 @@ class Vertebra:
         Probability of the level name, and of this being a vertebral body. NaN: not estimated.
     hardware, cement : bool
         Whether metal or cement was seen in this body.
+    points_mm : (6, 3) array or None
+        The points in the patient, LPS mm, in the order of `POINTS`; NaN: not seen. None where
+        the image is a projection.
     """
 
     level: str
@@ -46,6 +49,7 @@ class Vertebra:
     confidence: float = float("nan")
     hardware: bool = False
     cement: bool = False
+    points_mm: FloatArray | None = None
 
     def __post_init__(self) -> None:
         check_level(self.level)
@@ -65,6 +69,15 @@ class Vertebra:
                 )
             cov.flags.writeable = False
             object.__setattr__(self, "covariance", cov)
+        if self.points_mm is not None:
+            places = np.array(self.points_mm, dtype=np.float64)
+            if places.shape != (6, 3) or np.isinf(places).any():
+                raise GeometryError(
+                    f"points_mm of {self.level}: shape {places.shape}; expected (6, 3), finite"
+                )
+            places[np.isnan(places).any(axis=1)] = np.nan
+            places.flags.writeable = False
+            object.__setattr__(self, "points_mm", places)
 
     @classmethod
     def from_mapping(cls, level: str, points: Mapping[str, tuple[float, float]]) -> "Vertebra":

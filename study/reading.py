@@ -8,7 +8,7 @@ from endplate.geometry.calibration import Calibration
 from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.measurement import Measurement
 
-__all__ = ["READING_SCHEMA", "Quality", "Reader", "Reading", "Reason", "Source"]
+__all__ = ["READING_SCHEMA", "Acquisition", "Quality", "Reader", "Reading", "Reason", "Source"]
 
 READING_SCHEMA: Final = "endplate/reading/1"
 
@@ -27,11 +27,24 @@ class Reader:
 
 
 @dataclass(frozen=True, slots=True)
+class Acquisition:
+    """How a CT was made, for comparing it with others; None or ``""`` if not recorded.
+
+    Thickness of the slices, distance between them in mm, and the reconstruction kernel.
+    """
+
+    slice_thickness_mm: float | None = None
+    slice_spacing_mm: float | None = None
+    kernel: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
     """The image that was read. Identifying fields are empty unless asked for.
 
     `rows` and `columns` are those of the stored image; `facing` is the side of the image that
     the patient's front points to; `position` is ``standing``, ``supine``, ... or None.
+    `acquisition` is given for CT only; `rows` and `columns` are then those of the sagittal slab.
     """
 
     path: str
@@ -47,6 +60,7 @@ class Source:
     view: Literal["lateral", "frontal", "other"] = "other"
     facing: Literal["left", "right"] | None = None
     position: str | None = None
+    acquisition: Acquisition | None = None
 
 
 @dataclass(frozen=True, slots=True)

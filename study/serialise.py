@@ -16,7 +16,15 @@ from endplate.geometry.calibration import CALIBRATION_SOURCES, Calibration
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.levels import LEVELS, POINTS
 from endplate.geometry.measurement import Measurement
-from endplate.study.reading import READING_SCHEMA, Quality, Reader, Reading, Reason, Source
+from endplate.study.reading import (
+    READING_SCHEMA,
+    Acquisition,
+    Quality,
+    Reader,
+    Reading,
+    Reason,
+    Source,
+)
 
 __all__ = ["reading_from_dict", "reading_to_dict"]
 
@@ -55,6 +63,7 @@ def reading_to_dict(reading: Reading) -> dict[str, Any]:
             "view": source.view,
             "facing": source.facing,
             "position": source.position,
+            **_acquisition_to_dict(source.acquisition),
         },
         "calibration": {
             "spacing_mm": None
@@ -121,6 +130,29 @@ def _matrix(array: FloatArray) -> list[list[float | None]]:
     return [[_significant(float(v)) for v in row] for row in array]
 
 
+def _acquisition_to_dict(acquisition: Acquisition | None) -> dict[str, Any]:
+    """The field ``acquisition``, left out where the image is no CT."""
+    if acquisition is None:
+        return {}
+    lengths = {
+        "slice_thickness_mm": acquisition.slice_thickness_mm,
+        "slice_spacing_mm": acquisition.slice_spacing_mm,
+    }
+    rounded = {k: None if v is None else _number(v) for k, v in lengths.items()}
+    return {"acquisition": {**rounded, "kernel": acquisition.kernel}}
+
+
+def _places_to_dict(vertebra: Vertebra) -> dict[str, Any]:
+    """The field ``points_mm``, left out where the image is a projection."""
+    if vertebra.points_mm is None:
+        return {}
+    places = {
+        name: None if np.isnan(place).any() else [_number(float(v), 3) for v in place]
+        for name, place in zip(POINTS, vertebra.points_mm, strict=True)
+    }
+    return {"points_mm": places}
+
+
 def _vertebra_to_dict(vertebra: Vertebra) -> dict[str, Any]:
     seen = [vertebra.has(name) for name in POINTS]
     points = {
@@ -144,6 +176,7 @@ def _vertebra_to_dict(vertebra: Vertebra) -> dict[str, Any]:
         "points": points,
         "covariance": covariance,
         "covariance_full": None if full is None else _matrix(full),
+        **_places_to_dict(vertebra),
     }
 
 
@@ -178,7 +211,19 @@ def _source(record: Record) -> Source:
         view=record.choice("view", ("lateral", "frontal", "other"), default="other"),
         facing=record.choice("facing", ("left", "right"), default=None),
         position=record.text("position", default="") or None,
+        acquisition=_acquisition(record),
         **{name: record.text(name, default="") for name in _TEXTS_OF_SOURCE},
+    )
+
+
+def _acquisition(record: Record) -> Acquisition | None:
+    if record.get("acquisition", None) is None:
+        return None
+    values = record.record("acquisition")
+    return Acquisition(
+        values.optional_number("slice_thickness_mm", 0.0, 100.0),
+        values.optional_number("slice_spacing_mm", 0.0, 100.0),
+        values.text("kernel", default=""),
     )
 
 
@@ -218,6 +263,20 @@ def _vertebra(record: Record) -> Vertebra:
         record.optional_number("confidence", 0.0, 1.0, default=math.nan),
         record.boolean("hardware", default=False),
         record.boolean("cement", default=False),
+        _places(record),
+    )
+
+
+def _places(record: Record) -> FloatArray | None:
+    """Points in the patient, None where there are none."""
+    if record.get("points_mm", None) is None:
+        return None
+    named = record.record("points_mm")
+    return np.array(
+        [
+            [math.nan] * 3 if named.get(name, None) is None else named.numbers(name, 3, -_FAR, _FAR)
+            for name in POINTS
+        ]
     )
 
 
