@@ -8,7 +8,6 @@ import numpy as np
 
 from endplate.errors import InputError
 from endplate.geometry.landmarks import FloatArray, Vertebra
-from endplate.geometry.levels import CORNERS
 from endplate.infer.refine import Refined
 from endplate.models.calibration import PointErrors
 
@@ -142,8 +141,3 @@ def _correlation(z: FloatArray) -> FloatArray:
     scale = np.sqrt(np.diag(fixed))
     correlation: FloatArray = fixed / scale[:, None] / scale[None, :]
     return correlation
-
-
-def judged(vertebra: Vertebra) -> bool:
-    """Whether a body has all corners, so that it can calibrate."""
-    return vertebra.has(*CORNERS)

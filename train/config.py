@@ -43,12 +43,21 @@ class TrainConfig:
     loop: LoopConfig = field(default_factory=LoopConfig)
 
 
-def compose_config(name: str, overrides: list[str]) -> tuple[Any, DictConfig]:
+def compose_config(name: str, schema: type, overrides: list[str]) -> tuple[Any, DictConfig]:
     """Compose a configuration of `endplate.configs` with overrides.
+
+    Parameters
+    ----------
+    name : str
+        Name of the YAML file, which includes ``<name>_schema``.
+    schema : type
+        Dataclass that the result is an instance of.
+    overrides : list of str
+        In Hydra's grammar, such as ``loop.steps=100``.
 
     Returns
     -------
-    config : TrainConfig (or what the named configuration's schema is)
+    config : instance of `schema`
     resolved : DictConfig
         The same, for saving.
 
@@ -58,7 +67,7 @@ def compose_config(name: str, overrides: list[str]) -> tuple[Any, DictConfig]:
         If an override names nothing, or its value does not fit.
     """
     store = ConfigStore.instance()
-    store.store(name="train_schema", node=TrainConfig)
+    store.store(name=f"{name}_schema", node=schema)
     try:
         with initialize_config_module("endplate.configs", version_base="1.3"):
             composed = compose(name, overrides=overrides)

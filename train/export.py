@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
-from omegaconf import OmegaConf
+from omegaconf import MISSING, OmegaConf
 from torch import nn
 
 from endplate import __version__
@@ -18,9 +18,17 @@ from endplate.models.detector import DETECTOR_OUTPUTS, DETECTOR_STRIDE, Detector
 from endplate.models.metadata import METADATA_KEY, ModelMetadata
 from endplate.models.refiner import REFINER_STRIDE, Refiner, RefinerConfig
 
-__all__ = ["Parity", "export_checkpoint", "load_checkpoint"]
+__all__ = ["ExportConfig", "Parity", "export_checkpoint", "load_checkpoint"]
 
 _TOLERANCE = 2e-3
+
+
+@dataclass
+class ExportConfig:
+    """``checkpoint``: model.pt of a run; ``out``: ONNX file to write."""
+
+    checkpoint: str = MISSING
+    out: str = MISSING
 
 
 @dataclass(frozen=True, slots=True)

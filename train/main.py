@@ -1,9 +1,11 @@
-"""Entry points of ``endplate train``, ``endplate evaluate`` and ``endplate export``."""
+"""Entry points of ``endplate train``, ``endplate evaluate`` and ``endplate export``.
+
+Also for torchrun: ``torchrun --nproc-per-node 2 -m endplate.train.main key=value ...``.
+"""
 
 import hashlib
 import os
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +19,14 @@ from endplate.train.detector_task import DetectorTask
 from endplate.train.loop import Task, fit
 from endplate.train.refiner_task import RefinerTask
 
-__all__ = ["build_task", "train"]
+__all__ = ["build_task", "evaluate", "export", "train"]
 
 _TASKS = ("detector", "refiner")
 
 
 def train(overrides: list[str]) -> int:
     """Train one network; returns the exit status."""
-    config, resolved = compose_config("train", overrides)
+    config, resolved = compose_config("train", TrainConfig, overrides)
     assert isinstance(config, TrainConfig)
     # two processes with all threads each are slower than one thread each
     cv2.setNumThreads(1)
@@ -84,9 +86,36 @@ def build_task(config: TrainConfig) -> tuple[Task, dict[str, str]]:
     return task, checksums
 
 
+def evaluate(overrides: list[str]) -> int:
+    """Evaluate networks on annotated films; returns the exit status."""
+    from endplate.train.evaluate import EvaluateConfig, run_evaluation
+
+    config, resolved = compose_config("evaluate", EvaluateConfig, overrides)
+    assert isinstance(config, EvaluateConfig)
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "config.yaml").write_text(to_yaml(resolved))
+    run_evaluation(config, out)
+    print((out / "accuracy.md").read_text())
+    print(f"tables, plots and overlays are in {out}")
+    return 0
+
+
+def export(overrides: list[str]) -> int:
+    """Export ``checkpoint=...`` to ``out=...`` as ONNX and prove parity; returns the status."""
+    from endplate.train.export import ExportConfig, export_checkpoint
+
+    config, _ = compose_config("export", ExportConfig, overrides)
+    assert isinstance(config, ExportConfig)
+    checkpoint, out = Path(config.checkpoint), Path(config.out)
+    for parity in export_checkpoint(checkpoint, out):
+        size = " x ".join(str(n) for n in parity.size)
+        print(f"input {size}: largest difference to torch {parity.difference:.1e}")
+    print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
 def _main() -> int:
-    """For torchrun: ``torchrun --nproc-per-node 2 -m endplate.train.main key=value ...``."""
-    warnings.filterwarnings("ignore", message=".*is deprecated.*", module="monai")
     try:
         return train(sys.argv[1:])
     except EndplateError as error:

@@ -1,0 +1,238 @@
+"""``endplate evaluate``: accuracy on annotated films, by subject-wise cross-validation."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import Progress
+
+from endplate.errors import EndplateError, InputError
+from endplate.geometry.levels import CORNERS
+from endplate.imaging.radiograph import Radiograph
+from endplate.imaging.read import read_radiograph
+from endplate.infer.pipeline import FilmReader
+from endplate.infer.pipeline import FilmResult as Found
+from endplate.models.calibration import Calibrations
+from endplate.study.reading import Reading
+from endplate.train.accuracy import FilmResult, Truth, judge_film, summarise
+from endplate.train.calibrate import Residual, fit_points, residual_of
+from endplate.train.data import FilmSet
+from endplate.train.tables import accuracy_markdown
+from endplate.train.truths import load_cases
+
+__all__ = ["EvaluateConfig", "Evaluation", "run_evaluation"]
+
+
+@dataclass
+class EvaluateConfig:
+    """What to evaluate on what.
+
+    Parameters
+    ----------
+    weights : str
+        Folder of the networks; ``FOLD`` in it stands for the number of the fold whose
+        subjects they were not trained on. Without ``FOLD`` the same networks read all films,
+        which says nothing about films that they were trained on.
+    only : list of int
+        Folds to evaluate; empty: all.
+    calibrate : bool
+        Fit the error model of the points on the other folds before judging a fold, and on all
+        folds for ``calibration.json`` in `out`.
+    overlays : int
+        How many of the best, middle and worst films to draw.
+    """
+
+    data: str = ""
+    simulated: str = ""
+    weights: str = ""
+    out: str = "runs/evaluation"
+    folds: int = 5
+    only: list[int] = field(default_factory=list)
+    sets: dict[str, FilmSet] = field(default_factory=dict)
+    calibrate: bool = True
+    overlays: int = 2
+    threads: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    """One film as the networks see it, before judging."""
+
+    path: Path
+    radiograph: Radiograph
+    found: Found
+    truth: Truth | None
+    group: str
+    fold: int
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Results of an evaluation.
+
+    `films` by group; `negatives`: readings of films that must be rejected, by group;
+    `unreadable`: file name and reason.
+    """
+
+    films: Mapping[str, tuple[FilmResult, ...]]
+    negatives: Mapping[str, tuple[Reading, ...]]
+    unreadable: tuple[tuple[str, str], ...]
+    calibrations: Calibrations | None
+    images: Mapping[str, Path]
+
+    def table(self) -> dict[str, Any]:
+        """Figures of each group, and of all annotated films together."""
+        out: dict[str, Any] = {g: summarise(r) for g, r in self.films.items()}
+        if len(self.films) > 1:
+            out["all"] = summarise([r for results in self.films.values() for r in results])
+        for group, readings in self.negatives.items():
+            rejected = sum(r.quality.status == "rejected" for r in readings)
+            out[group] = {
+                "films": len(readings),
+                "rejected": rejected,
+                "rejected_pct": round(100 * rejected / max(len(readings), 1), 1),
+            }
+        return out
+
+
+def run_evaluation(config: EvaluateConfig, out: Path) -> Evaluation:
+    """Read and judge every film of the sets; write tables, readings and overlays to `out`.
+
+    Raises
+    ------
+    InputError
+        If there are no films, or the weights of a fold are missing.
+    """
+    base = Calibrations.uncalibrated()
+    cases, unreadable = _read_all(config, base)
+    if not cases:
+        raise InputError("no film to evaluate on: check sets, data and only")
+    residuals = [r for case in cases for r in _residuals(case)]
+    fitted = None
+    per_fold: dict[int, Calibrations] = {}
+    if config.calibrate:
+        fitted = replace(base, points=fit_points(residuals))
+        per_fold = {
+            fold: replace(base, points=fit_points([r for r in residuals if r.fold != fold]))
+            for fold in sorted({c.fold for c in cases})
+            if len({c.fold for c in cases}) > 1
+        }
+    evaluation = _judge(config, cases, per_fold, base, unreadable, fitted)
+    _write(evaluation, config, out, residuals)
+    return evaluation
+
+
+def _folds(config: EvaluateConfig) -> list[int]:
+    return sorted(config.only) if config.only else list(range(config.folds))
+
+
+def _reader(config: EvaluateConfig, fold: int, calibrations: Calibrations | None) -> FilmReader:
+    folder = Path(config.weights.replace("FOLD", str(fold)))
+    return FilmReader(folder, threads=config.threads, calibrations=calibrations)
+
+
+def _read_all(
+    config: EvaluateConfig, base: Calibrations
+) -> tuple[list[_Read], list[tuple[str, str]]]:
+    folds = _folds(config)
+    work = [
+        (path, truth, one.name, fold)
+        for one in config.sets.values()
+        for path, truth, fold in load_cases(one, config.folds)
+        if fold in folds
+    ]
+    readers: dict[int, FilmReader] = {}
+    cases: list[_Read] = []
+    unreadable: list[tuple[str, str]] = []
+    with Progress(transient=True) as progress:
+        bar = progress.add_task("reading films", total=len(work))
+        for path, truth, group, fold in work:
+            if fold not in readers:
+                readers[fold] = _reader(config, fold, base)
+            try:
+                radiograph = read_radiograph(path)
+            except EndplateError as error:
+                unreadable.append((path.name, str(error).replace(str(path), path.name)))
+            else:
+                found = readers[fold].find(radiograph.pixels, radiograph.calibration)
+                cases.append(_Read(path, radiograph, found, truth, group, fold))
+            progress.advance(bar)
+    return cases, unreadable
+
+
+def _residuals(case: _Read) -> list[Residual]:
+    """Errors of the bodies of one film that were read to six points."""
+    if case.truth is None:
+        return []
+    out = []
+    for body in case.truth.exact.values():
+        if not body.has(*CORNERS):
+            continue
+        for vertebra, refined in zip(case.found.vertebrae, case.found.refined, strict=True):
+            distance = float(np.hypot(*(vertebra.centre - body.centre)))
+            if vertebra.level != "S1" and distance < body.depth_px / 2:
+                out.append(residual_of(refined, body, case.fold, case.truth.name))
+                break
+    return out
+
+
+def _judge(
+    config: EvaluateConfig,
+    cases: Sequence[_Read],
+    per_fold: Mapping[int, Calibrations],
+    base: Calibrations,
+    unreadable: list[tuple[str, str]],
+    fitted: Calibrations | None,
+) -> Evaluation:
+    readers: dict[int, FilmReader] = {}
+    films: dict[str, list[FilmResult]] = {}
+    negatives: dict[str, list[Reading]] = {}
+    with Progress(transient=True) as progress:
+        bar = progress.add_task("judging", total=len(cases))
+        for case in cases:
+            if case.fold not in readers:
+                calibrations = per_fold.get(case.fold, fitted or base)
+                readers[case.fold] = _reader(config, case.fold, calibrations)
+            reader = readers[case.fold]
+            # the naming and the points do not change, but their covariances do
+            result = reader.find(case.radiograph.pixels, case.radiograph.calibration)
+            reading = reader.report(case.radiograph, result)
+            if case.truth is None:
+                negatives.setdefault(case.group, []).append(reading)
+            else:
+                films.setdefault(case.group, []).append(judge_film(case.truth, reading))
+            progress.advance(bar)
+    return Evaluation(
+        {g: tuple(r) for g, r in films.items()},
+        {g: tuple(r) for g, r in negatives.items()},
+        tuple(unreadable),
+        fitted,
+        {c.truth.name: c.path for c in cases if c.truth is not None},
+    )
+
+
+def _write(
+    evaluation: Evaluation, config: EvaluateConfig, out: Path, residuals: Sequence[Residual]
+) -> None:
+    from endplate.train.evaluation_files import write_films, write_overlays, write_plots
+
+    out.mkdir(parents=True, exist_ok=True)
+    table = evaluation.table()
+    (out / "accuracy.json").write_text(json.dumps(table, indent=1) + "\n")
+    (out / "accuracy.md").write_text(accuracy_markdown(table, evaluation.unreadable))
+    write_films(evaluation, out / "films.csv")
+    write_plots(evaluation, out)
+    write_overlays(evaluation, out / "overlays", config.overlays)
+    if evaluation.calibrations is not None:
+        final = replace(
+            evaluation.calibrations,
+            provenance={
+                "fitted_on": f"{len(residuals)} bodies of subjects not used for training",
+                "subjects": len({r.subject for r in residuals}),
+                "folds": config.folds,
+            },
+        )
+        (out / "calibration.json").write_text(final.to_json())
