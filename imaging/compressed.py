@@ -1,6 +1,7 @@
 """Compressed (encapsulated) pixel data to an array."""
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, Final
 
 import numpy as np
@@ -86,6 +87,13 @@ def decode_compressed(data: bytes, form: PixelFormat, path: str) -> Decompressed
         array = _twelve_bit_gdcm(stream, form, bits)
         if array is not None:
             return Decompressed(array, bits)
+        if "pylibjpeg" not in decoder.available_plugins:
+            if find_spec("gdcm"):
+                raise UnreadableImage(
+                    f"{path}: the compressed Pixel Data (12-bit JPEG) cannot be decoded; if the"
+                    " file is sound, try the other decoder: pip install 'endplate[codecs-gpl]'"
+                )
+            raise MissingDependency("pylibjpeg-libjpeg", "codecs-gpl", f"{path}: 12-bit JPEG")
     return Decompressed(_by_plugins(decoder, stream, form, path), bits)
 
 
@@ -142,7 +150,7 @@ def _by_plugins(
             reasons.append(f"{plugin}: {' '.join(str(error).split())[:120]}")
             continue
         return array
-    if not reasons or form.syntax == uid.JPEGExtended12Bit:
+    if not reasons:
         raise MissingDependency("pylibjpeg-libjpeg", "codecs-gpl", f"{path}: {name}")
     raise UnreadableImage(
         f"{path}: the compressed Pixel Data ({name}) cannot be decoded ({'; '.join(reasons)})"

@@ -13,6 +13,7 @@ from endplate.imaging.headers import StreamHeader, jpeg_header, png_header, tiff
 from endplate.imaging.jpegcheck import JpegFault, check_jpeg
 from endplate.imaging.limits import check_size
 from endplate.imaging.pixels import luminance, stretch
+from endplate.imaging.pngcheck import PngFault, check_png
 from endplate.imaging.quiet import quiet_stderr
 from endplate.imaging.radiograph import GreyImage
 
@@ -68,8 +69,7 @@ def decode_raster(data: bytes, kind: str, path: str) -> RasterImage:
             " that the header declares; the file is damaged"
         )
     notes = _check_header(header, kind, path)
-    if kind == "JPEG":
-        _check_jpeg_structure(data, path)
+    _check_structure(data, kind, path)
     decoded = _decode(data, header, kind)
     if decoded is None or decoded.size == 0:
         raise UnreadableImage(f"{path}: the {kind} data is damaged or of a kind that is not read")
@@ -107,14 +107,17 @@ def _decode(data: bytes, header: StreamHeader, kind: str) -> npt.NDArray[Any] | 
         return None
 
 
-def _check_jpeg_structure(data: bytes, path: str) -> None:
-    """Refuse a damaged or cut-off JPEG, whose missing part would come out grey."""
+def _check_structure(data: bytes, kind: str, path: str) -> None:
+    """Refuse a damaged or cut-off file, whose missing part might come out grey."""
     try:
-        check_jpeg(data)
+        if kind == "JPEG":
+            check_jpeg(data)
+        elif kind == "PNG":
+            check_png(data)
     except JpegFault as fault:
-        raise UnreadableImage(
-            f"{path}: the JPEG stream {fault}; copy or export the film again"
-        ) from None
+        raise UnreadableImage(f"{path}: the JPEG stream {fault}; copy the file again") from None
+    except PngFault as fault:
+        raise UnreadableImage(f"{path}: the PNG file {fault}") from None
 
 
 def _check_header(header: StreamHeader, kind: str, path: str) -> list[str]:

@@ -129,6 +129,17 @@ def test_user_spacing(read: Reader) -> None:
         read(encode(".png", GREY), (0.0, 0.2))
 
 
+def test_animations_and_impossible_chunks_are_refused(read: Reader) -> None:
+    rows = GREY.view(np.uint8)
+    animated = png_bytes(rows, 0, 8, GREY.shape[1], chunk(b"acTL", struct.pack(">II", 3, 0)))
+    with pytest.raises(UnreadableImage, match="animation"):
+        read(animated)
+    plain = png_bytes(rows, 0, 8, GREY.shape[1])
+    at = plain.index(b"IDAT") - 4
+    with pytest.raises(UnreadableImage, match="cut off"):
+        read(plain[:at] + b"\x7f" + plain[at + 1 :])
+
+
 def bomb(rows: int, columns: int, bits: int = 8, colour: int = 0) -> bytes:
     """PNG that declares a size which its few bytes may or may not hold."""
     head = struct.pack(">IIBBBBB", columns, rows, bits, colour, 0, 0, 0)
