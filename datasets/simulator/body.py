@@ -63,11 +63,11 @@ def body_outline(body: Body, t: float) -> FloatArray:
     sa, sp, ip, ia = corner_points(body)
     back, front = _planform(t)
     span = (1 - back) / 2, (1 + front) / 2
-    radius = body.corner_radius
+    sa_r, sp_r, ip_r, ia_r = body.corner_radii
     top = _edge(body, sp, sa, span, t, True)
     bottom = _edge(body, ip, ia, span, t, False)
-    wall_front = _wall(top[-1], bottom[-1], body.waist_anterior, radius)
-    wall_back = _wall(bottom[0], top[0], -body.waist_posterior, radius)
+    wall_front = _wall(top[-1], bottom[-1], body.waist_anterior, sa_r, ia_r)
+    wall_back = _wall(bottom[0], top[0], -body.waist_posterior, ip_r, sp_r)
     if body.bulge:
         v = np.linspace(0, 1, len(wall_back))
         wall_back[:, 0] -= body.bulge * np.exp(-(((v - 0.72) / 0.2) ** 2)) * (1 - t**2)
@@ -75,12 +75,12 @@ def body_outline(body: Body, t: float) -> FloatArray:
         v = np.linspace(0, 1, len(wall_front))
         wall_front[:, 0] += body.step * np.exp(-(((v - 0.22) / 0.1) ** 2)) * (1 - t**2)
     corners = (
-        _rim(top[-1], top[-2], wall_front[0], radius),
-        _rim(bottom[-1], bottom[-2], wall_front[-1], radius),
-        _rim(bottom[0], bottom[1], wall_back[0], radius),
-        _rim(top[0], top[1], wall_back[-1], radius),
+        _rim(top[-1], top[-2], wall_front[0], sa_r),
+        _rim(bottom[-1], bottom[-2], wall_front[-1], ia_r),
+        _rim(bottom[0], bottom[1], wall_back[0], ip_r),
+        _rim(top[0], top[1], wall_back[-1], sp_r),
     )
-    top, bottom = _shortened(top, radius), _shortened(bottom, radius)
+    top, bottom = _shortened(top, sp_r, sa_r), _shortened(bottom, ip_r, ia_r)
     return np.concatenate(
         [top, corners[0], wall_front, corners[1], bottom[::-1], corners[2], wall_back, corners[3]]
     )
@@ -108,12 +108,16 @@ def _unevenness(body: Body, superior: bool, u: FloatArray, t: float) -> FloatArr
     return out
 
 
-def _shortened(edge: FloatArray, radius: float) -> FloatArray:
-    """Draw both ends of an edge in by the radius of the corner."""
-    length = max(float(np.linalg.norm(edge[-1] - edge[0])), 1e-3)
-    f = min(radius / length, 0.3)
+def _ends(start: FloatArray, end: FloatArray, first: float, last: float) -> tuple[float, float]:
+    """Where, from 0 to 1, the straight run between two rounded corners begins and ends."""
+    length = max(float(np.linalg.norm(end - start)), 1e-3)
+    return min(first / length, 0.3), 1 - min(last / length, 0.3)
+
+
+def _shortened(edge: FloatArray, back: float, front: float) -> FloatArray:
+    """Draw both ends of an edge in by the radii of the corners."""
     old = np.linspace(0, 1, len(edge))
-    new = np.linspace(f, 1 - f, len(edge))
+    new = np.linspace(*_ends(edge[0], edge[-1], back, front), len(edge))
     return np.stack([np.interp(new, old, edge[:, 0]), np.interp(new, old, edge[:, 1])], axis=1)
 
 
@@ -125,11 +129,11 @@ def _rim(corner: FloatArray, along: FloatArray, wall: FloatArray, radius: float)
     return out
 
 
-def _wall(start: FloatArray, end: FloatArray, waist: float, radius: float) -> FloatArray:
+def _wall(
+    start: FloatArray, end: FloatArray, waist: float, first: float, last: float
+) -> FloatArray:
     """(N, 2) wall of one slice, drawn in by `waist` at its middle."""
-    length = max(float(np.linalg.norm(end - start)), 1e-3)
-    f = min(radius / length, 0.3)
-    v = np.linspace(f, 1 - f, _WALL_POINTS)
+    v = np.linspace(*_ends(start, end, first, last), _WALL_POINTS)
     wall = start + v[:, None] * (end - start)
     wall[:, 0] -= waist * (1 - np.abs(2 * v - 1) ** 2.2)
     out: FloatArray = wall
@@ -142,7 +146,7 @@ def _slices(body: Body, ray_slope: float) -> tuple[FloatArray, FloatArray]:
     A body that leans against the ray gets more slices, or each would show as a line of its own.
     """
     lean = abs(np.tan(body.angles[1]) - ray_slope) + abs(np.tan(body.angles[2]))
-    count = int(np.clip(np.ceil(1.6 * body.width * lean / 0.5), 17, 50))
+    count = int(np.clip(np.ceil(1.6 * body.width * lean / 0.3), 17, 80))
     if body.level[0] == "C":
         count = 9
     edges = np.sin(np.linspace(-np.pi / 2, np.pi / 2, count + 1))
@@ -202,15 +206,15 @@ def _spurs(body: Body) -> list[Slabs]:
                 [-out * 1.2, into * (2.0 + 0.8 * length)],
             ]
         )
-        offsets = np.linspace(-1, 1, 5)
+        offsets = np.linspace(-1, 1, 11)
         outline = corner + beak * (1 - 0.35 * np.abs(offsets))[:, None, None]
         z = 0.32 * offsets * body.width
         parts.append(
             Slabs(
                 body.to_subject(lift(outline, z)),
                 body.to_subject(lift(inset(outline, 0.5), z)),
-                np.full(5, 0.1 * body.width),
-                0.7 * CORTEX,
+                np.full(11, 0.045 * body.width),
+                0.5 * CORTEX,
                 SPONGE,
             )
         )

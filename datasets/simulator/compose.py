@@ -10,9 +10,10 @@ import numpy.typing as npt
 from endplate.datasets.film import AnnotatedFilm, GreyImage
 from endplate.datasets.film_annotation import Facing
 from endplate.datasets.simulator import overlay
-from endplate.datasets.simulator.anatomy import Body, SpineModel, draw_spine
+from endplate.datasets.simulator.anatomy import Body, SpineModel
 from endplate.datasets.simulator.body import body_slabs
 from endplate.datasets.simulator.detector import Look, expose, finish, trabecular_texture
+from endplate.datasets.simulator.draw import draw_spine
 from endplate.datasets.simulator.hardware import Hardware, draw_cement, draw_hardware, metal_map
 from endplate.datasets.simulator.pathology import draw_fracture
 from endplate.datasets.simulator.posterior import posterior_slabs

@@ -67,7 +67,7 @@ def draw_look(rng: np.random.Generator, edge_enhanced: float, whole: bool) -> Lo
         return Look(
             blur=rng.uniform(0.15, 0.35),
             scatter=rng.uniform(0.5, 1.5),
-            noise=rng.uniform(0.01, 0.035),
+            noise=rng.uniform(0.004, 0.02),
             sharpen=rng.uniform(0.3, 1.5),
             sharpen_width=rng.uniform(0.6, 6.0),
             compress=rng.uniform(0.3, 0.75),
@@ -83,14 +83,14 @@ def draw_look(rng: np.random.Generator, edge_enhanced: float, whole: bool) -> Lo
     return Look(
         blur=rng.uniform(0.12, 0.4),
         scatter=rng.uniform(0.4, 2.5),
-        noise=float(np.exp(rng.uniform(np.log(0.01), np.log(0.12)))),
+        noise=float(np.exp(rng.uniform(np.log(0.006), np.log(0.07)))),
         sharpen=rng.uniform(2.0, 5.0) if strong else rng.uniform(0.0, 1.2),
         sharpen_width=rng.uniform(2.0, 14.0) if strong else rng.uniform(0.5, 4.0),
         compress=rng.uniform(0.2, 0.7) if rng.random() < 0.35 else 0.0,
         local=rng.uniform(0.4, 1.0) if strong and rng.random() < 0.6 else 0.0,
-        low=rng.uniform(0.5, 30.0),
+        low=rng.uniform(0.5, 22.0),
         high=rng.uniform(88.0, 99.9),
-        gamma=float(np.exp(rng.normal(0.15, 0.35))),
+        gamma=float(np.exp(rng.normal(0.02, 0.3))),
         toe=rng.uniform(0.0, 1.0),
         anchored=rng.random() < 0.8,
         grain=rng.uniform(0.0, 0.3),
@@ -197,7 +197,7 @@ def _anchored(
     )
     span = max(high - low, 0.2)
     low = min(low, float(np.quantile(values, 0.15)) - 0.2 * span)
-    high = max(high, float(np.quantile(values, 0.75)) + 0.12 * span)
+    high = max(high, float(np.quantile(values, 0.85)) + 0.15 * span)
     return low, high
 
 

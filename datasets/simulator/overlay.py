@@ -13,8 +13,8 @@ def add_grid(total: Map, pixel_mm: float, rng: np.random.Generator) -> None:
     """Add a radiopaque grid of wires, in attenuation, in place."""
     rows, columns = total.shape
     pitch = rng.uniform(45, 60) / pixel_mm
-    width = max(1, round(rng.uniform(0.4, 1.0) / pixel_mm))
-    strength = float(rng.uniform(0.2, 0.7))
+    width = max(1, round(rng.uniform(0.25, 0.7) / pixel_mm))
+    strength = float(rng.uniform(0.3, 0.9))
     wires = np.zeros_like(total)
     slope = rng.normal(0, 0.003)
     for x in np.arange(rng.uniform(0, pitch), columns, pitch):

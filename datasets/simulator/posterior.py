@@ -15,8 +15,8 @@ __all__ = ["posterior_slabs"]
 # block) or below the inferior endplate (rows marked 1 in the last column).
 _Shape = tuple[tuple[float, float, int], ...]
 _PEDICLE: Final[_Shape] = (
-    (-3, 2.2, 0), (3, 2.8, 0), (9, 1.5, 0), (12, 4, 0), (12, 13, 0), (6, 12.2, 0), (2, 13.0, 0),
-    (-3, 14.5, 0),
+    (-3, 1.5, 0), (3, 2.4, 0), (9, 1.0, 0), (12, 4, 0), (12, 15, 0), (7, 13.2, 0), (3, 14.0, 0),
+    (0.5, 16.5, 0), (-3, 19, 0),
 )  # fmt: skip
 _SUPERIOR: Final[_Shape] = (
     (7, 11, 0), (8, 1, 0), (9.5, -7, 0), (13, -10, 0), (17, -7, 0), (18, 6, 0), (14, 14, 0),
@@ -55,7 +55,7 @@ def posterior_slabs(body: Body, rng: np.random.Generator) -> list[Slabs]:
     spread = np.linspace(-1, 1, 5)
     for side in (-1, 1):
         z = side * pedicle_z
-        parts.append(plate(body, _placed(_PEDICLE, body, rng), z + 4 * spread, 8.0, 1.0, 2.2))
+        parts.append(plate(body, _placed(_PEDICLE, body, rng), z + 4.5 * spread, 9.0, 0.7, 2.2))
         parts.append(
             plate(
                 body,

@@ -13,10 +13,10 @@ import numpy as np
 
 from endplate.datasets.coco_writer import write_annotations
 from endplate.datasets.film import AnnotatedFilm
-from endplate.datasets.simulator.anatomy import draw_spine
 from endplate.datasets.simulator.compose import Subject, compose
 from endplate.datasets.simulator.detector import Look
 from endplate.datasets.simulator.dicom import write_dicom
+from endplate.datasets.simulator.draw import draw_spine
 from endplate.datasets.simulator.hardware import Hardware
 from endplate.datasets.simulator.pathology import break_body
 from endplate.datasets.simulator.projection import Camera
