@@ -223,7 +223,9 @@ def _hounsfield(
     plane: npt.NDArray[np.generic], header: _Header, shown: str
 ) -> npt.NDArray[np.int16]:
     values = plane.astype(np.float32) * header.slope + header.intercept
-    return np.clip(np.nan_to_num(np.rint(values), nan=-1024.0), -32768, 32767).astype(np.int16)
+    whole = np.nan_to_num(np.rint(values), nan=-1024.0)
+    out: npt.NDArray[np.int16] = np.clip(whole, -32768, 32767).astype(np.int16)
+    return out
 
 
 def _labels(plane: npt.NDArray[np.generic], header: _Header, shown: str) -> npt.NDArray[np.int16]:
