@@ -1,6 +1,8 @@
 """A reading as tables on a terminal."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from rich import box
@@ -71,42 +73,70 @@ def _head(reading: Reading) -> Text:
 
 
 def _main_table(reading: Reading, index: IndexChoice | None) -> RenderableType:
-    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
-    table.add_column("Measure" if index is None else f"{index.level} ({index.why})")
-    table.add_column("Between", style="dim")
-    table.add_column("Value", justify="right", style="bold")
-    table.add_column("90 % interval")
-    table.add_column("Notes", style="dim")
-    for m in headlines(reading, None if index is None else index.level):
-        flags = printable(", ".join(m.flags).replace("_", " "))
-        cells = (label(m), pair_text(m), value_text(m), interval_text(m), flags)
-        table.add_row(*(Text(cell) for cell in cells))
-    return Padding(table, (1, 0, 0, 0))
+    heads = [
+        _Column("Measure" if index is None else f"{index.level} ({index.why})"),
+        _Column("Between", style="dim"),
+        _Column("Value", style="bold", right=True),
+        _Column("90 % interval"),
+        _Column("Notes", style="dim"),
+    ]
+    rows = [
+        (
+            label(m),
+            pair_text(m),
+            value_text(m),
+            interval_text(m),
+            ", ".join(m.flags).replace("_", " "),
+        )
+        for m in headlines(reading, None if index is None else index.level)
+    ]
+    return Padding(_table(heads, rows), (1, 0, 0, 0))
 
 
 def _level_table(reading: Reading, index: IndexChoice | None) -> RenderableType:
     columns = level_columns(reading.calibration)
-    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
-    table.add_column("Level")
-    table.add_column("P(level)", justify="right", style="dim")
-    for head, _ in columns:
-        table.add_column(head, justify="right")
-    starred = False
+    heads = [
+        _Column("Level"),
+        _Column("P(level)", style="dim", right=True),
+        *(_Column(head, right=True) for head, _ in columns),
+    ]
+    rows = []
     for vertebra in reading.vertebrae:
-        chosen = index is not None and vertebra.level == index.level
         known = math.isfinite(vertebra.level_probability)
+        probability = f"{vertebra.level_probability:.2f}" if known else ""
         cells = level_cells(reading, vertebra.level, columns)
-        starred = starred or any(cell.endswith("*") for cell in cells)
-        table.add_row(
-            vertebra.level,
-            f"{vertebra.level_probability:.2f}" if known else "",
-            *cells,
-            style="bold" if chosen else None,
-        )
-    notes = [STAR_NOTE] if starred else []
+        rows.append((vertebra.level, probability, *cells))
+    table = _table(heads, rows, None if index is None else index.level)
+    notes = []
     if reading.calibration.is_metric:
         unit = length_unit(reading.calibration)
-        notes.insert(0, f"Ha, Hm, Hp: anterior, middle, posterior height in {unit}")
+        notes.append(f"Ha, Hm, Hp: anterior, middle, posterior height in {unit}")
+    if any(cell.endswith("*") for row in rows for cell in row):
+        notes.append(STAR_NOTE)
     table.caption = "\n".join(notes) or None
     table.caption_justify = "left"
     return Padding(table, (1, 0, 1, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    head: str
+    style: str | None = None
+    right: bool = False
+
+
+def _table(
+    columns: Sequence[_Column], rows: Sequence[Sequence[str]], strong: str | None = None
+) -> Table:
+    """Table without its empty columns; the row that begins with `strong` is bold."""
+    kept = [i for i in range(len(columns)) if any(row[i] for row in rows)]
+    table = Table(box=box.SIMPLE, pad_edge=False, show_edge=False)
+    for i in kept:
+        column = columns[i]
+        table.add_column(
+            column.head, style=column.style, justify="right" if column.right else "left"
+        )
+    for row in rows:
+        texts = (Text(printable(row[i])) for i in kept)
+        table.add_row(*texts, style="bold" if row[0] == strong else None)
+    return table
