@@ -29,17 +29,19 @@ def corner_points(body: Body) -> FloatArray:
     )
 
 
-def endplate_drop(body: Body, superior: bool, u: FloatArray, side: float = 0.0) -> FloatArray:
+def endplate_drop(
+    body: Body, superior: bool, u: FloatArray, side: float | FloatArray = 0.0
+) -> FloatArray:
     """How far, in mm, the endplate lies inside the line of its rim.
 
     Parameters
     ----------
     body, superior
         Which endplate.
-    u : (N,) array
+    u : array
         -1 at the back of the body, 1 at its front.
-    side : float
-        -1 to 1: lateral offset as a share of the half width.
+    side : float or array
+        -1 to 1: lateral offset as a share of the half width; broadcasts with `u`.
     """
     depth = body.concavity_superior if superior else body.concavity_inferior
     # The lower endplate is deepest behind its middle.
@@ -49,56 +51,60 @@ def endplate_drop(body: Body, superior: bool, u: FloatArray, side: float = 0.0) 
     return out
 
 
-def _planform(t: float) -> tuple[float, float]:
-    """Backward and forward reach of the slice at the lateral offset `t`, in half depths."""
-    front = (1 - abs(t) ** 2.4) ** (1 / 2.4)
-    kidney = 0.02 * (1 - min(abs(t) / 0.5, 1.0) ** 2)
+def _planform(t: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Backward and forward reach of the slices at the lateral offsets `t`, in half depths."""
+    front = (1 - np.abs(t) ** 2.4) ** (1 / 2.4)
+    kidney = 0.02 * (1 - np.minimum(np.abs(t) / 0.5, 1.0) ** 2)
     # The two lips of the back reach the line of the corners exactly.
-    back = ((1 - abs(t) ** 5) ** (1 / 3) - kidney) / 0.989
+    back = ((1 - np.abs(t) ** 5) ** (1 / 3) - kidney) / 0.989
     return back, front
 
 
-def body_outline(body: Body, t: float) -> FloatArray:
-    """(P, 2) sagittal outline at the lateral offset `t` of the half width."""
+def body_outlines(body: Body, t: FloatArray) -> FloatArray:
+    """(K, P, 2) sagittal outlines at the (K,) lateral offsets `t` of the half width."""
     sa, sp, ip, ia = corner_points(body)
     back, front = _planform(t)
     span = (1 - back) / 2, (1 + front) / 2
     sa_r, sp_r, ip_r, ia_r = body.corner_radii
     top = _edge(body, sp, sa, span, t, True)
     bottom = _edge(body, ip, ia, span, t, False)
-    wall_front = _wall(top[-1], bottom[-1], body.waist_anterior, sa_r, ia_r)
-    wall_back = _wall(bottom[0], top[0], -body.waist_posterior, ip_r, sp_r)
-    if body.bulge:
-        v = np.linspace(0, 1, len(wall_back))
-        wall_back[:, 0] -= body.bulge * np.exp(-(((v - 0.72) / 0.2) ** 2)) * (1 - t**2)
-    if body.step:
-        v = np.linspace(0, 1, len(wall_front))
-        wall_front[:, 0] += body.step * np.exp(-(((v - 0.22) / 0.1) ** 2)) * (1 - t**2)
+    wall_front = _wall(top[:, -1], bottom[:, -1], body.waist_anterior, sa_r, ia_r)
+    wall_back = _wall(bottom[:, 0], top[:, 0], -body.waist_posterior, ip_r, sp_r)
+    v = np.linspace(0, 1, _WALL_POINTS)
+    flat = (1 - t**2)[:, None]
+    wall_back[..., 0] -= body.bulge * np.exp(-(((v - 0.72) / 0.2) ** 2)) * flat
+    wall_front[..., 0] += body.step * np.exp(-(((v - 0.22) / 0.1) ** 2)) * flat
     corners = (
-        _rim(top[-1], top[-2], wall_front[0], sa_r),
-        _rim(bottom[-1], bottom[-2], wall_front[-1], ia_r),
-        _rim(bottom[0], bottom[1], wall_back[0], ip_r),
-        _rim(top[0], top[1], wall_back[-1], sp_r),
+        _rim(top[:, -1], top[:, -2], wall_front[:, 0], sa_r),
+        _rim(bottom[:, -1], bottom[:, -2], wall_front[:, -1], ia_r),
+        _rim(bottom[:, 0], bottom[:, 1], wall_back[:, 0], ip_r),
+        _rim(top[:, 0], top[:, 1], wall_back[:, -1], sp_r),
     )
     top, bottom = _shortened(top, sp_r, sa_r), _shortened(bottom, ip_r, ia_r)
-    return np.concatenate(
-        [top, corners[0], wall_front, corners[1], bottom[::-1], corners[2], wall_back, corners[3]]
-    )
+    parts = (top, corners[0], wall_front, corners[1], bottom[:, ::-1], corners[2], wall_back)
+    return np.concatenate([*parts, corners[3]], axis=1)
 
 
 def _edge(
-    body: Body, back: FloatArray, front: FloatArray, span: tuple[float, float], t: float, sup: bool
+    body: Body,
+    back: FloatArray,
+    front: FloatArray,
+    span: tuple[FloatArray, FloatArray],
+    t: FloatArray,
+    superior: bool,
 ) -> FloatArray:
-    """(N, 2) endplate of one slice, back to front."""
-    f = np.linspace(span[0], span[1], _EDGE_POINTS)
-    edge = back + f[:, None] * (front - back)
-    inwards = endplate_drop(body, sup, 2 * f - 1, t) + _unevenness(body, sup, 2 * f - 1, t)
-    edge[:, 1] += (1.0 if sup else -1.0) * inwards
+    """(K, N, 2) endplate of each slice, back to front."""
+    begin, end = span[0][:, None], span[1][:, None]
+    f = begin + (end - begin) * np.linspace(0, 1, _EDGE_POINTS)
+    edge = back + f[..., None] * (front - back)
+    u, side = 2 * f - 1, t[:, None]
+    inwards = endplate_drop(body, superior, u, side) + _unevenness(body, superior, u, side)
+    edge[..., 1] += (1.0 if superior else -1.0) * inwards
     out: FloatArray = edge
     return out
 
 
-def _unevenness(body: Body, superior: bool, u: FloatArray, t: float) -> FloatArray:
+def _unevenness(body: Body, superior: bool, u: FloatArray, t: FloatArray) -> FloatArray:
     """Ripple and dents, mm inwards; none at the corners and at the middle."""
     amplitude, phase = body.ripple[:2] if superior else body.ripple[2:]
     out: FloatArray = amplitude * np.sin(np.pi * u) * np.cos(6 * u + 3 * t + phase)
@@ -108,34 +114,46 @@ def _unevenness(body: Body, superior: bool, u: FloatArray, t: float) -> FloatArr
     return out
 
 
-def _ends(start: FloatArray, end: FloatArray, first: float, last: float) -> tuple[float, float]:
-    """Where, from 0 to 1, the straight run between two rounded corners begins and ends."""
-    length = max(float(np.linalg.norm(end - start)), 1e-3)
-    return min(first / length, 0.3), 1 - min(last / length, 0.3)
+def _length(vectors: FloatArray) -> FloatArray:
+    """(K, 1) lengths of (K, 2) vectors, never 0."""
+    out: FloatArray = np.maximum(np.hypot(vectors[:, 0], vectors[:, 1]), 1e-3)[:, None]
+    return out
+
+
+def _between(start: FloatArray, end: FloatArray, first: float, last: float, n: int) -> FloatArray:
+    """(K, n) places from 0 to 1 along the straight run between two rounded corners."""
+    length = _length(end - start)
+    begin, stop = np.minimum(first / length, 0.3), 1 - np.minimum(last / length, 0.3)
+    out: FloatArray = begin + (stop - begin) * np.linspace(0, 1, n)
+    return out
 
 
 def _shortened(edge: FloatArray, back: float, front: float) -> FloatArray:
-    """Draw both ends of an edge in by the radii of the corners."""
-    old = np.linspace(0, 1, len(edge))
-    new = np.linspace(*_ends(edge[0], edge[-1], back, front), len(edge))
-    return np.stack([np.interp(new, old, edge[:, 0]), np.interp(new, old, edge[:, 1])], axis=1)
+    """Draw both ends of the edges in by the radii of the corners."""
+    count = edge.shape[1]
+    at = _between(edge[:, 0], edge[:, -1], back, front, count) * (count - 1)
+    low = np.minimum(at.astype(int), count - 2)
+    share = (at - low)[..., None]
+    rows = np.arange(len(edge))[:, None]
+    out: FloatArray = edge[rows, low] * (1 - share) + edge[rows, low + 1] * share
+    return out
 
 
 def _rim(corner: FloatArray, along: FloatArray, wall: FloatArray, radius: float) -> FloatArray:
-    """(1, 2) point of the rounded rim nearest to the corner of the straight lines."""
-    inward = (along - corner) / max(float(np.linalg.norm(along - corner)), 1e-6)
-    down = (wall - corner) / max(float(np.linalg.norm(wall - corner)), 1e-6)
-    out: FloatArray = (corner + 0.29 * radius * (inward + down))[None]
+    """(K, 1, 2) points of the rounded rim nearest to the corner of the straight lines."""
+    inward = (along - corner) / _length(along - corner)
+    down = (wall - corner) / _length(wall - corner)
+    out: FloatArray = (corner + 0.29 * radius * (inward + down))[:, None]
     return out
 
 
 def _wall(
     start: FloatArray, end: FloatArray, waist: float, first: float, last: float
 ) -> FloatArray:
-    """(N, 2) wall of one slice, drawn in by `waist` at its middle."""
-    v = np.linspace(*_ends(start, end, first, last), _WALL_POINTS)
-    wall = start + v[:, None] * (end - start)
-    wall[:, 0] -= waist * (1 - np.abs(2 * v - 1) ** 2.2)
+    """(K, N, 2) wall of each slice, drawn in by `waist` at its middle."""
+    v = _between(start, end, first, last, _WALL_POINTS)
+    wall = start[:, None] + v[..., None] * (end - start)[:, None]
+    wall[..., 0] -= waist * (1 - np.abs(2 * v - 1) ** 2.2)
     out: FloatArray = wall
     return out
 
@@ -165,7 +183,7 @@ def body_slabs(body: Body, ray_slope: float = 0.0) -> list[Slabs]:
     """
     ts, share = _slices(body, ray_slope)
     z = ts * body.width / 2
-    outline = np.stack([body_outline(body, t) for t in ts])
+    outline = body_outlines(body, ts)
     # A wall that runs along the ray is a sharp line; one that turns away is spread out.
     step = np.abs(np.gradient(outline.max(axis=1)[:, 0]))
     thick = np.repeat((_WALL_MM / (1 + (step / 0.4) ** 2))[:, None], outline.shape[1], axis=1)
