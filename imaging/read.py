@@ -11,7 +11,7 @@ from endplate.imaging.calibrate import Pair, check_user_spacing
 from endplate.imaging.limits import MAX_FILE_BYTES
 from endplate.imaging.radiograph import Radiograph
 
-__all__ = ["read_radiograph", "sniff"]
+__all__ = ["read_radiograph", "sniff", "what_it_is"]
 
 #: Beginnings of files that people mistake for radiographs.
 _OTHERS: Final[tuple[tuple[bytes, str], ...]] = (
@@ -93,7 +93,7 @@ def _from_bytes(data: bytes, shown: str, spacing_mm: Pair | None) -> Radiograph:
     """Decode the bytes of a file."""
     kind = sniff(data)
     if kind is None:
-        raise UnreadableImage(f"{shown}: {_what_it_is(data)}; expected DICOM, PNG, JPEG or TIFF")
+        raise UnreadableImage(f"{shown}: {what_it_is(data)}; expected DICOM, PNG, JPEG or TIFF")
     digest = hashlib.sha256(data).hexdigest()
     if kind == "DICOM":
         # Imported late: pydicom costs 0.15 s that raster files need not wait for.
@@ -130,7 +130,7 @@ def _read_bytes(path: Path, shown: str) -> bytes:
         raise InputError(f"{shown}: cannot be opened ({_one_line(error)})") from None
 
 
-def _what_it_is(data: bytes) -> str:
+def what_it_is(data: bytes) -> str:
     """What a file that is no radiograph seems to be, for the message."""
     for start, name in _OTHERS:
         if data.startswith(start):

@@ -1,0 +1,223 @@
+"""What is in an export: every file of a folder, zip, tar or DICOMDIR, by its header alone."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from endplate.errors import InputError
+from endplate.imaging.limits import MAX_FILE_BYTES
+from endplate.imaging.read import sniff, what_it_is
+from endplate.imaging.scan_archive import ArchiveStopped, Member, archive_kind, members
+from endplate.imaging.scan_dicomdir import MEDIA_INDEX, listed_files
+from endplate.imaging.scan_entry import Entry, Fault, FilmHeader
+from endplate.imaging.scan_header import read_header
+from endplate.imaging.scan_walk import Found, printable_path, walk
+
+__all__ = ["scan"]
+
+_HEAD: Final = 16_384
+_MEMBER_HEAD: Final = 1 << 16
+_COPY: Final = 1 << 20
+
+
+def scan(
+    export: str | Path, unpack_into: Path, wanted: Callable[[Entry], bool] = lambda entry: True
+) -> Iterator[Entry]:
+    """Look at every file of an export, in an order that depends on nothing but its names.
+
+    Headers are read, never pixels. Files are handed out one by one, so memory stays flat. Every
+    file gives one entry: also archives (after their members), what is no image, and what cannot
+    be read.
+
+    Parameters
+    ----------
+    export : path
+        A folder, an archive, a DICOMDIR (for the files that it lists) or a single file.
+    unpack_into : Path
+        Folder for the members of archives that are wanted; made when needed. They get numbers
+        as names.
+    wanted : callable
+        Says of an entry without fault whether it will be read: only such members of archives
+        are unpacked.
+
+    Raises
+    ------
+    InputError
+        If there is no such export, or the members of an archive cannot be written.
+    """
+    root = Path(export)
+    try:
+        status = root.stat()
+    except OSError as error:
+        raise InputError(f"{export}: cannot be scanned ({error.strerror})") from None
+    look = _Scan(unpack_into, wanted)
+    if stat.S_ISDIR(status.st_mode):
+        for found in walk(str(root)):
+            yield from look.at(found)
+        return
+    found = Found(root.name, str(root), status.st_size)
+    entry = _look_at_file(found)[0]
+    if entry.fault is not None and entry.fault.code == "media_index":
+        for listed in listed_files(str(root)):
+            yield from look.at(listed)
+        yield entry
+        return
+    yield from look.at(found)
+
+
+@dataclass
+class _Scan:
+    """A scan under way."""
+
+    unpack_into: Path
+    wanted: Callable[[Entry], bool]
+    unpacked: int = field(default=0)
+
+    def at(self, found: Found) -> Iterator[Entry]:
+        """Entries of one found file: one, or those of an archive or an index."""
+        if found.fault is not None:
+            path = printable_path(found.path)
+            yield Entry(path, "", found.size, "other", fault=found.fault)
+            return
+        entry, archive = _look_at_file(found)
+        if archive is not None:
+            yield from self._archive(entry, archive)
+            return
+        if entry.fault is not None and entry.fault.code == "media_index":
+            yield from _missing_beside(found)
+        yield entry
+
+    def _archive(self, entry: Entry, kind: str) -> Iterator[Entry]:
+        """Members, then the archive itself."""
+        try:
+            for member in members(entry.file, kind):
+                yield self._member(entry.path, member)
+        except ArchiveStopped as stopped:
+            yield replace(entry, kind="other", file="", fault=stopped.fault)
+            return
+        yield entry
+
+    def _member(self, archive: str, member: Member) -> Entry:
+        path = f"{archive}/{printable_path(member.path)}"
+        nothing = Entry(path, "", member.size, "other", fault=member.fault)
+        if member.fault is not None:
+            return nothing
+        try:
+            head = member.read(_MEMBER_HEAD)
+            if archive_kind(head) is not None:
+                fault = Fault("archive_nested", "It is an archive within an archive: unpack it.")
+                return replace(nothing, fault=fault)
+            entry = _classify(path, "", member.size, head, lambda at, n: head[at : at + n])
+            cut = entry.header is not None and not entry.header.complete
+            if entry.fault is not None or not (cut or self.wanted(entry)):
+                return entry
+            return self._unpack(entry, head, member)
+        except ArchiveStopped:
+            raise
+        except Exception as error:  # whatever damaged data makes a decompressor do
+            reason = " ".join(str(error).split())[:120] or type(error).__name__
+            damaged = Fault("archive_damaged", f"The member cannot be unpacked ({reason}).")
+            return replace(nothing, fault=damaged)
+
+    def _unpack(self, entry: Entry, head: bytes, member: Member) -> Entry:
+        """Write a wanted member to a file."""
+        self.unpacked += 1
+        file = self.unpack_into / f"{self.unpacked:07d}"
+        size = 0
+        try:
+            self.unpack_into.mkdir(parents=True, exist_ok=True)
+            with file.open("wb") as out:
+                part = head
+                while part:
+                    size += out.write(part)
+                    if size > MAX_FILE_BYTES:
+                        break
+                    part = member.read(_COPY)
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
+        if entry.header is not None and not entry.header.complete:
+            entry = replace(entry, header=_header_of(file))
+            if not self.wanted(entry):
+                file.unlink()
+                return entry
+        return replace(entry, file=str(file), size=size)
+
+
+def _look_at_file(found: Found) -> tuple[Entry, str | None]:
+    """The entry of a file, and the kind of archive that it is, if it is one."""
+    path = printable_path(found.path)
+    nothing = Entry(path, "", found.size, "other")
+    try:
+        handle = os.open(found.file, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except PermissionError:
+        fault = Fault("no_permission", "There is no permission to read it.")
+        return replace(nothing, fault=fault), None
+    except (OSError, ValueError) as error:
+        fault = Fault("unreadable", f"It cannot be opened ({error}).")
+        return replace(nothing, fault=fault), None
+    try:
+        head = os.read(handle, _HEAD)
+        archive = archive_kind(head)
+        if archive is not None:
+            return Entry(path, found.file, found.size, "container"), archive
+
+        def fetch(at: int, size: int) -> bytes:
+            if at + size <= len(head):
+                return head[at : at + size]
+            if at == 0 and size <= _HEAD:
+                return head
+            os.lseek(handle, at, os.SEEK_SET)
+            return os.read(handle, size)
+
+        return _classify(path, found.file, found.size, head, fetch), None
+    except OSError as error:
+        fault = Fault("unreadable", f"It cannot be read ({error.strerror}).")
+        return replace(nothing, fault=fault), None
+    finally:
+        os.close(handle)
+
+
+def _classify(
+    path: str, file: str, size: int, head: bytes, fetch: Callable[[int, int], bytes]
+) -> Entry:
+    """Tell films from other files by their first bytes."""
+    if not head:
+        return Entry(path, "", size, "other", fault=Fault("empty", "The file has no bytes."))
+    kind = sniff(head)
+    if kind is None:
+        fault = Fault("not_an_image", f"It {what_it_is(head)}.")
+        return Entry(path, "", size, "other", fault=fault)
+    if size > MAX_FILE_BYTES:
+        fault = Fault("too_large", f"It has {size / 2**30:.1f} GiB, more than any film.")
+        return Entry(path, "", size, "other", fault=fault)
+    if kind != "DICOM":
+        return Entry(path, file, size, "raster")
+    header = read_header(fetch)
+    if header.sop_class == MEDIA_INDEX or MEDIA_INDEX.encode() in head[132:512]:
+        fault = Fault("media_index", "It is a DICOMDIR, the list of what is on the media.")
+        return Entry(path, file, size, "other", fault=fault)
+    return Entry(path, file, size, "dicom", header=header)
+
+
+def _header_of(file: Path) -> FilmHeader:
+    """Header of an unpacked file."""
+    with file.open("rb") as stream:
+
+        def fetch(at: int, size: int) -> bytes:
+            stream.seek(at)
+            return stream.read(size)
+
+        return read_header(fetch)
+
+
+def _missing_beside(found: Found) -> Iterator[Entry]:
+    """What a DICOMDIR within a folder lists and the folder lacks; the rest is scanned anyway."""
+    folder = os.path.dirname(found.path)  # noqa: PTH120
+    for listed in listed_files(found.file):
+        if listed.fault is not None:
+            path = printable_path(os.path.join(folder, listed.path))  # noqa: PTH118
+            yield Entry(path, "", -1, "other", fault=listed.fault)
