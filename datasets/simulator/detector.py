@@ -72,7 +72,7 @@ def draw_look(rng: np.random.Generator, edge_enhanced: float, whole: bool) -> Lo
             sharpen_width=rng.uniform(0.6, 6.0),
             compress=rng.uniform(0.3, 0.75),
             local=rng.uniform(0.0, 0.4),
-            low=rng.uniform(0.5, 8.0),
+            low=rng.uniform(8.0, 32.0),
             high=rng.uniform(99.0, 99.95),
             gamma=rng.uniform(0.7, 1.1),
             toe=rng.uniform(0.0, 0.4),
