@@ -201,13 +201,16 @@ def simulate(
     count: Annotated[int, typer.Option("--count", "-n", min=1, help="Number of films.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first film.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+    dicom: Annotated[bool, typer.Option("--dicom", help="Write DICOM files too.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Such as fractured=0.8 or view=frontal."),
+    ] = None,
 ) -> int:
     """Make simulated films with their landmarks, as a data set to train or test on."""
-    from endplate.datasets.simulator.api import simulate_set
-    from endplate.datasets.simulator.settings import SimulatorSettings
+    from endplate.infer.cli_simulate import simulate as simulate_films
 
-    simulate_set(output, count, seed, SimulatorSettings(), workers)
-    return 0
+    return simulate_films(output, count, seed, settings or [], workers, dicom)
 
 
 @app.command(context_settings=_OVERRIDES)
