@@ -3,9 +3,10 @@
 from string import Template
 from typing import Final
 
-__all__ = ["PAGE"]
+__all__ = ["PAGE", "PAGE_STYLE"]
 
-_STYLE: Final = """
+#: Style sheet of all pages.
+PAGE_STYLE: Final = """
 :root { --ink: #1d232b; --soft: #5c6672; --rule: #dde2e8; --ground: #f4f6f8; --accent: #b06f00; }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--ground); color: var(--ink);
@@ -67,7 +68,7 @@ PAGE: Final = Template(
  content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>$title - endplate</title>
 <style>"""
-    + _STYLE.replace("$", "$$")
+    + PAGE_STYLE.replace("$", "$$")
     + """</style>
 </head>
 <body>

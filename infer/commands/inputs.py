@@ -1,0 +1,131 @@
+"""What the commands on readings take: folders and files of readings, annotations, tables."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from endplate.errors import GeometryError, InputError
+from endplate.infer.terminal import complain
+from endplate.study.reading import READING_SCHEMA, Reading
+from endplate.study.reading_sets import ReadValue, reading_values, split_repeats
+from endplate.study.serialise import reading_from_dict
+from endplate.study.value_csv import read_values
+
+__all__ = ["ReaderInput", "load_readings", "parse_labelled", "reader_input", "write_text"]
+
+
+@dataclass(frozen=True)
+class ReaderInput:
+    """One argument of ``endplate agree``: numbers, and landmarks where it has them."""
+
+    values: list[ReadValue]
+    readings: dict[str, list[Reading]]
+
+
+def parse_labelled(text: str) -> tuple[str, Path]:
+    """``NAME=PATH`` or ``PATH``, which is called after its last part."""
+    name, equals, path = text.partition("=")
+    if equals and name and not Path(text).exists():
+        return name, Path(path)
+    return Path(text).stem or text, Path(text)
+
+
+def reader_input(argument: str) -> ReaderInput:
+    """Read one argument of ``endplate agree``.
+
+    Raises
+    ------
+    InputError
+        If there is nothing of that name, or it holds no readings.
+    """
+    label, path = parse_labelled(argument)
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return ReaderInput(read_values(path, label), {})
+    readings = load_readings(path)
+    if not readings:
+        raise InputError(f"{path}: holds no readings")
+    sets = split_repeats(label, readings)
+    values = [v for name, own in sets.items() for v in reading_values(name, own)]
+    return ReaderInput(values, sets)
+
+
+def load_readings(path: Path) -> list[Reading]:
+    """Readings of a folder (with its subfolders) or of one file.
+
+    A file is a reading, a list of readings, or annotations in the COCO form, which are measured.
+    In a folder, JSON files that are none of these are passed over.
+
+    Raises
+    ------
+    InputError
+        If there is nothing of that name, or a file breaks its format.
+    """
+    if path.is_dir():
+        found = [r for file in sorted(path.rglob("*.json")) for r in _of_file(file, strict=False)]
+        return found
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder")
+    return list(_of_file(path, strict=True))
+
+
+def _of_file(path: Path, strict: bool) -> Iterator[Reading]:
+    try:
+        values = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        if strict:
+            raise InputError(f"{path.name}: no JSON file ({error})") from error
+        complain(f"{path}: passed over, no JSON file ({error})")
+        return
+    if isinstance(values, dict) and "annotations" in values and "images" in values:
+        yield from _measured(path)
+        return
+    items = values if isinstance(values, list) else [values]
+    for item in items:
+        if isinstance(item, dict) and item.get("schema") == READING_SCHEMA:
+            yield reading_from_dict(item, path.name)
+        elif strict:
+            raise InputError(
+                f"{path.name}: neither a reading ({READING_SCHEMA}) nor COCO annotations"
+            )
+
+
+def _measured(path: Path) -> Iterator[Reading]:
+    """The readings that the films of an annotation file amount to."""
+    from dataclasses import replace
+
+    from endplate.datasets.coco import read_annotations
+    from endplate.infer.cli_measure import reading_of
+
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    for film in read_annotations(path):
+        try:
+            reading = reading_of(film, path.name, sha256)
+        except GeometryError as error:
+            complain(f"{path.name}: {film.file_name}: {error}")
+            continue
+        position = film.attributes.get("position")
+        date = str(film.attributes.get("study_date", ""))
+        source = replace(
+            reading.source,
+            patient_id=film.subject if film.subject != film.file_name else "",
+            study_date=date,
+            position=position if isinstance(position, str) else None,
+        )
+        yield replace(reading, source=source)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a result, making its folder.
+
+    Raises
+    ------
+    InputError
+        If that fails.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
