@@ -93,7 +93,8 @@ def _noise(image: FloatImage, rng: np.random.Generator) -> FloatImage:
     sigma = float(rng.uniform(0.004, 0.045)) * float(image.std() * 4 + 1e-3)
     grain = rng.standard_normal(image.shape, dtype=np.float32)
     if rng.random() < 0.5:
-        grain = cv2.GaussianBlur(grain, (0, 0), float(rng.uniform(0.5, 1.2))) * 2
+        soft = cv2.GaussianBlur(grain, (0, 0), float(rng.uniform(0.5, 1.2)))
+        grain = np.asarray(soft, dtype=np.float32) * 2
     return image + sigma * grain
 
 
@@ -160,9 +161,9 @@ def _patch(image: FloatImage, rng: np.random.Generator) -> None:
     radius = rng.uniform(0.03, 0.18) * w * rng.uniform(0.6, 1.4, 9)
     ring = centre + radius[:, None] * np.stack([np.cos(angles), np.sin(angles)], axis=1)
     cv2.fillPoly(mask, [ring.round().astype(np.int32)], 1.0, cv2.LINE_AA)
-    mask = cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.005, 0.03)) * w + 0.5)
+    soft = cv2.GaussianBlur(mask, (0, 0), float(rng.uniform(0.005, 0.03)) * w + 0.5)
     value = float(rng.uniform(0.85, 1.1)) if rng.random() < 0.5 else float(rng.uniform(-0.1, 0.3))
-    _blend(image, mask, value, float(rng.uniform(0.2, 0.8)))
+    _blend(image, np.asarray(soft, dtype=np.float32), value, float(rng.uniform(0.2, 0.8)))
 
 
 def _collimate(image: FloatImage, rng: np.random.Generator) -> None:

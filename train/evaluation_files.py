@@ -81,7 +81,7 @@ def write_overlays(evaluation: Evaluation, folder: Path, count: int) -> None:
 def _overlay(film: FilmResult, path: Path) -> Any:
     """The reading with the annotation drawn on the film beneath it, as small white crosses."""
     pixels = read_radiograph(path).pixels
-    image = np.asarray(pixels).copy()
+    image: Any = np.array(pixels)
     white = int(image.max())
     size = max(3, min(image.shape) // 200)
     for vertebra in film.truth.exact.values():

@@ -308,7 +308,7 @@ class _Run:
 def _writer(out: Path) -> Any:
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(log_dir=str(out))  # type: ignore[no-untyped-call]
+    return SummaryWriter(log_dir=str(out))
 
 
 def _join_world(config: LoopConfig) -> _World:

@@ -101,7 +101,7 @@ class RefinerTask:
         cells = (points - (REFINER_STRIDE - 1) / 2) / REFINER_STRIDE
         side = size // REFINER_STRIDE
         with np.errstate(invalid="ignore"):
-            seen = ((cells > 0.5) & (cells < side - 1.5)).all(axis=1)
+            seen = np.asarray(((cells > 0.5) & (cells < side - 1.5)).all(axis=1))
         weight = seen.astype(np.float32) * (1.0 if body.exact else 0.5)
         return {
             "image": normalise(image)[None],
