@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from pydicom import uid
@@ -12,7 +13,7 @@ from pydicom.pixels.decoders.base import Decoder, get_decoder
 
 from endplate.errors import MissingDependency, UnreadableImage
 from endplate.imaging.headers import jpeg2000_header, jpeg_header
-from endplate.imaging.jpegcheck import JpegFault, check_jpeg
+from endplate.imaging.jpegcheck import LOSSLESS, JpegFault, check_jpeg, without_comments
 from endplate.imaging.pixelformat import PixelFormat
 
 __all__ = ["LOSSY_SYNTAXES", "Decompressed", "decode_compressed"]
@@ -31,7 +32,7 @@ _WAVELET: Final = (
     uid.HTJ2KLosslessRPCL,
     uid.HTJ2K,
 )
-_DCT: Final = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
+_JPEG_LS: Final = 0xF7
 #: pydicom's plugins in the order in which they are tried, the faster ones first.
 _ORDER: Final = ("pyjpegls", "gdcm", "pylibjpeg", "pillow", "pydicom")
 _ORDER_WAVELET_RLE: Final = ("pylibjpeg", "pillow", "pydicom", "gdcm")
@@ -82,33 +83,17 @@ def decode_compressed(data: bytes, form: PixelFormat, path: str) -> Decompressed
         raise UnreadableImage(
             f"{path}: the compressed Pixel Data is damaged: no frame found in it"
         ) from error
-    bits = _check_stream(stream, form, path)
-    if bits > 8 and form.syntax in _DCT:
-        array = _twelve_bit_gdcm(stream, form, bits)
-        if array is not None:
-            return Decompressed(array, bits)
-        if "pylibjpeg" not in decoder.available_plugins:
-            if find_spec("gdcm"):
-                raise UnreadableImage(
-                    f"{path}: the compressed Pixel Data (12-bit JPEG) cannot be decoded; if the"
-                    " file is sound, try the other decoder: pip install 'endplate[codecs-gpl]'"
-                )
-            raise MissingDependency("pylibjpeg-libjpeg", "codecs-gpl", f"{path}: 12-bit JPEG")
-    return Decompressed(_by_plugins(decoder, stream, form, path), bits)
-
-
-def _check_stream(stream: bytes, form: PixelFormat, path: str) -> int:
-    """Refuse a code stream whose own size is not that of the header; bits of its samples."""
     if form.syntax == uid.RLELossless:
-        return 0
+        return Decompressed(_by_plugins(decoder, stream, form, path), 0)
+    bits = _check_size(stream, form, path)
+    if form.syntax in _WAVELET:
+        return Decompressed(_by_plugins(decoder, stream, form, path), bits)
+    return Decompressed(_jpeg(decoder, stream, form, bits, path), bits)
+
+
+def _check_size(stream: bytes, form: PixelFormat, path: str) -> int:
+    """Refuse a code stream whose own size is not that of the header; bits of its samples."""
     header = jpeg2000_header(stream) if form.syntax in _WAVELET else jpeg_header(stream)
-    if header is not None and form.syntax not in _WAVELET:
-        try:
-            check_jpeg(stream)
-        except JpegFault as fault:
-            raise UnreadableImage(
-                f"{path}: the compressed Pixel Data is damaged: the JPEG stream {fault}"
-            ) from None
     if header is None:
         raise UnreadableImage(
             f"{path}: the compressed Pixel Data does not begin like"
@@ -121,6 +106,52 @@ def _check_stream(stream: bytes, form: PixelFormat, path: str) -> int:
             f" sample(s), the compressed image has {found[0]} x {found[1]} of {found[2]}"
         )
     return header.bits
+
+
+def _jpeg(
+    decoder: Decoder, stream: bytes, form: PixelFormat, bits: int, path: str
+) -> npt.NDArray[np.integer]:
+    """Decode a stream of the JPEG family by the kind that it is.
+
+    GDCM ends the process on some damaged streams, so it sees only what was checked, and only
+    the kinds that nothing else decodes: lossless and 12-bit.
+    """
+    try:
+        frame = check_jpeg(stream)
+    except JpegFault as fault:
+        raise UnreadableImage(
+            f"{path}: the compressed Pixel Data is damaged: the JPEG stream {fault}"
+        ) from None
+    if frame in (LOSSLESS, _JPEG_LS):
+        return _by_plugins(decoder, without_comments(stream), form, path)
+    if bits == 8:
+        return _eight_bit(stream, form, path)
+    array = _twelve_bit_gdcm(without_comments(stream), form, bits)
+    if array is not None:
+        return array
+    if "pylibjpeg" in decoder.available_plugins:
+        return _by_plugins(decoder, stream, form, path)
+    if find_spec("gdcm"):
+        raise UnreadableImage(
+            f"{path}: the compressed Pixel Data (12-bit JPEG) cannot be decoded; if the file is"
+            " sound, try the other decoder: pip install 'endplate[codecs-gpl]'"
+        )
+    raise MissingDependency("pylibjpeg-libjpeg", "codecs-gpl", f"{path}: 12-bit JPEG")
+
+
+def _eight_bit(stream: bytes, form: PixelFormat, path: str) -> npt.NDArray[np.integer]:
+    """Decode baseline and progressive JPEG with OpenCV, the fastest and most robust decoder."""
+    kind = cv2.IMREAD_GRAYSCALE if form.samples == 1 else cv2.IMREAD_COLOR
+    try:
+        array: Any = cv2.imdecode(
+            np.frombuffer(stream, np.uint8), kind | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+    except cv2.error:
+        array = None
+    if array is None or array.shape[:2] != (form.rows, form.columns):
+        raise UnreadableImage(f"{path}: the compressed Pixel Data (JPEG) is damaged")
+    out: npt.NDArray[np.integer] = array if form.samples == 1 else array[:, :, ::-1]
+    return out
 
 
 def _by_plugins(

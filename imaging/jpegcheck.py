@@ -9,7 +9,7 @@ import re
 import struct
 from typing import Final
 
-__all__ = ["JpegFault", "check_jpeg"]
+__all__ = ["LOSSLESS", "JpegFault", "check_jpeg", "without_comments"]
 
 _SOI: Final = 0xD8
 _EOI: Final = 0xD9
@@ -25,7 +25,7 @@ _PRECISIONS: Final[dict[int, tuple[int, ...]]] = {
     0xC3: tuple(range(2, 17)),
     0xF7: tuple(range(2, 17)),
 }
-_LOSSLESS: Final = 0xC3
+LOSSLESS: Final = 0xC3
 _JPEG_LS: Final = 0xF7
 #: End of entropy-coded data: a marker that is neither a stuffed byte, a restart nor a fill byte.
 _NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -107,13 +107,13 @@ class _Walk:
             if identity not in self.components:
                 raise JpegFault("has a scan of an unknown component")
             self._scan_tables(tables)
-        if self.frame == _LOSSLESS and (start > 7 or approximation & 15 >= self.precision):
+        if self.frame == LOSSLESS and (start > 7 or approximation & 15 >= self.precision):
             raise JpegFault("has a damaged scan header")
         self.scans += 1
 
     def _scan_tables(self, tables: int) -> None:
         """The Huffman tables of a component of a scan must have been defined."""
-        if self.frame == _LOSSLESS and tables >> 4 not in self.tables:
+        if self.frame == LOSSLESS and tables >> 4 not in self.tables:
             raise JpegFault("lacks a Huffman table")
         sequential = self.frame in (0xC0, 0xC1)
         if sequential and not {tables >> 4, 16 | (tables & 15)} <= self.tables:
@@ -132,8 +132,14 @@ def _quantisation_tables(body: bytes) -> None:
         at += 1 + size
 
 
-def check_jpeg(data: bytes) -> None:
+def check_jpeg(data: bytes) -> int:
     """Walk over all segments of a JPEG or JPEG-LS stream up to its end marker.
+
+    Returns
+    -------
+    frame : int
+        Marker of the frame header: 0xC0 baseline, 0xC1 extended, 0xC2 progressive, `LOSSLESS`,
+        or 0xF7 JPEG-LS.
 
     Raises
     ------
@@ -157,6 +163,18 @@ def check_jpeg(data: bytes) -> None:
             at = _skip_fill(data, at)
     if not walk.scans:
         raise JpegFault("holds no image data")
+    return walk.frame
+
+
+def without_comments(data: bytes) -> bytes:
+    """A checked stream without its application and comment segments, which may upset decoders."""
+    kept, at = [data[:2]], 2
+    while (marker := _marker_at(data, at)) != _SOS:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        if not (0xE0 <= marker <= 0xEF or marker == 0xFE):
+            kept.append(data[at:end])
+        at = _skip_fill(data, end)
+    return b"".join([*kept, data[at:]])
 
 
 def _marker_at(data: bytes, at: int) -> int:
