@@ -13,6 +13,7 @@ from endplate.datasets.simulator import overlay
 from endplate.datasets.simulator.anatomy import Body, SpineModel
 from endplate.datasets.simulator.body import body_slabs
 from endplate.datasets.simulator.detector import Look, expose, finish, trabecular_texture
+from endplate.datasets.simulator.discs import vacuum_slabs
 from endplate.datasets.simulator.draw import draw_spine
 from endplate.datasets.simulator.hardware import Hardware, draw_cement, draw_hardware, metal_map
 from endplate.datasets.simulator.pathology import draw_fracture
@@ -117,6 +118,8 @@ def _develop(rng: np.random.Generator, subject: Subject, camera: Camera, look: L
     bone *= 1 + trabecular_texture(rng, camera.shape, camera.pixel_mm)
     total = soft_tissue(camera, spine, rng, look.whole)
     total += bone * np.float32(rng.uniform(0.75, 1.25))
+    for cleft in vacuum_slabs(spine, rng):
+        render_slabs(camera, [cleft], total)
     metal = metal_map(camera, spine, subject.hardware, rng)
     if metal is not None:
         total += metal
