@@ -12,7 +12,7 @@ from torch.nn import functional
 from endplate.geometry.landmarks import FloatArray
 from endplate.geometry.levels import LEVELS
 from endplate.models.detector import DETECTOR_STRIDE, Detector, DetectorConfig
-from endplate.models.resample import apply_affine, invert_affine, normalise
+from endplate.models.resample import apply_affine, detector_input, invert_affine
 from endplate.train.augment import AugmentConfig, GreyAugmenter, random_affine
 from endplate.train.films import CERVICAL, UNNAMED, Body, TrainFilm
 
@@ -42,7 +42,9 @@ class DetectorTaskConfig:
     offset_weight: float = 1.0
     level_weight: float = 0.35
     film_weight: float = 0.25
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    augment: AugmentConfig = field(
+        default_factory=lambda: AugmentConfig(grey=0.7, overlay=0.2, noise=0.4, invert=0.12)
+    )
 
 
 class DetectorTask:
@@ -90,7 +92,7 @@ class DetectorTask:
         if inverted:
             image = -image
         targets = self._targets(film, window_to_film, size)
-        targets["image"] = normalise(image)[None]
+        targets["image"] = detector_input(image)
         targets["film"] = self._film_target(film, mirrored, turned, inverted)
         if turned:
             targets["known"][:] = 0.0
@@ -237,11 +239,16 @@ def _known_cells(
     between them, may hold bodies too: nothing is taught there.
     """
     known = np.ones_like(heat)
+    scale = float(np.sqrt(abs(np.linalg.det(film_to_window[:, :2]))))
+    for x, y, depth in film.ignored:
+        centre = apply_affine(film_to_window, np.array([x, y])).astype(np.float32)
+        near = ((cells - centre[:, None, None]) ** 2).sum(axis=0) < (0.75 * depth * scale) ** 2
+        known[:, near & (heat.max(axis=0) < 0.05)] = 0.0
     if film.view != "lateral" or film.complete or len(film.anchors) == 0:
         return known
     anchors = film.anchors.copy()
     anchors[:, :2] = apply_affine(film_to_window, anchors[:, :2])
-    anchors[:, 2] *= float(np.sqrt(abs(np.linalg.det(film_to_window[:, :2]))))
+    anchors[:, 2] *= scale
     doubtful = np.zeros(heat.shape[1:], bool)
     has_sacrum = film.bodies[-1].is_sacrum
     if len(anchors) == 1:

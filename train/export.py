@@ -74,6 +74,8 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelMetadata]:
         config_sha256=provenance["config_sha256"],
         crop=crop,
         extent=extent,
+        normalisation="endplate.models.resample."
+        + ("detector_input" if task == "detector" else "normalise"),
         training={
             "command": "endplate train " + " ".join(_public(provenance["overrides"])),
             "seed": provenance["seed"],
@@ -97,7 +99,7 @@ def export_checkpoint(checkpoint: Path, out: Path) -> list[Parity]:
     """
     model, metadata = load_checkpoint(checkpoint)
     detector = metadata.task == "detector"
-    example = torch.randn(1, 1, 512, 256) if detector else torch.randn(2, 1, 128, 128)
+    example = torch.randn(1, 2, 512, 256) if detector else torch.randn(2, 1, 128, 128)
     names = list(DETECTOR_OUTPUTS) if detector else ["heatmaps"]
     out.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
@@ -131,7 +133,7 @@ def _dynamic(detector: bool) -> dict[int, Any]:
 def _check(model: nn.Module, path: Path, detector: bool) -> list[Parity]:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     sizes = (
-        [(1, 1, 512, 256), (1, 1, 384, 448), (1, 1, 832, 320), (1, 1, 128, 128)]
+        [(1, 2, 512, 256), (1, 2, 384, 448), (1, 2, 832, 320), (1, 2, 128, 128)]
         if detector
         else [(1, 1, 128, 128), (7, 1, 128, 128), (19, 1, 128, 128)]
     )

@@ -65,6 +65,8 @@ class TrainFilm:
     complete: bool
     anchors: FloatArray
     """(N, 3): x, y, depth of each body, head to foot, in pixels."""
+    ignored: FloatArray
+    """(M, 3): the same of bodies cut by the border: neither to be found nor to be missed."""
 
 
 def to_train_film(film: AnnotatedFilm, group: str, *, exact: bool = True) -> TrainFilm:
@@ -74,11 +76,10 @@ def to_train_film(film: AnnotatedFilm, group: str, *, exact: bool = True) -> Tra
         Body(v.points, level_index(v.level) if named else UNNAMED, exact) for v in film.vertebrae
     ]
     others = film.attributes.get("other_bodies") or {}
-    for corners in others.values():
-        points = np.full((6, 2), np.nan)
-        points[_CORNER_ROWS] = [[np.nan if c is None else c for c in xy] for xy in corners]
-        bodies.append(Body(points, CERVICAL, False))
-    return _build(film, group, bodies, film.complete or bool(others))
+    bodies += [Body(_corner_points(corners), CERVICAL, False) for corners in others.values()]
+    cut = film.attributes.get("cut_bodies") or {}
+    ignored = [Body(_corner_points(corners), UNNAMED, False) for corners in cut.values()]
+    return _build(film, group, bodies, ignored, film.complete or bool(others))
 
 
 def merge_exact(coarse: TrainFilm, exact: AnnotatedFilm) -> TrainFilm:
@@ -98,10 +99,24 @@ def merge_exact(coarse: TrainFilm, exact: AnnotatedFilm) -> TrainFilm:
         coarse.hardware,
         coarse.complete,
         _anchors(bodies),
+        coarse.ignored,
     )
 
 
-def _build(film: AnnotatedFilm, group: str, bodies: Iterable[Body], complete: bool) -> TrainFilm:
+def _corner_points(corners: Sequence[Sequence[float | None]]) -> FloatArray:
+    """(6, 2) points from four corners as they stand in an annotation file."""
+    points = np.full((6, 2), np.nan)
+    points[_CORNER_ROWS] = [[np.nan if c is None else c for c in xy] for xy in corners]
+    return points
+
+
+def _build(
+    film: AnnotatedFilm,
+    group: str,
+    bodies: Iterable[Body],
+    ignored: Sequence[Body],
+    complete: bool,
+) -> TrainFilm:
     usable = [b for b in bodies if not np.isnan(body_frame(b.points)[2])]
     usable.sort(key=lambda b: float(body_frame(b.points)[0][1]))
     hardware = film.attributes.get("hardware")
@@ -116,6 +131,7 @@ def _build(film: AnnotatedFilm, group: str, bodies: Iterable[Body], complete: bo
         None if hardware is None else bool(hardware),
         complete,
         _anchors(usable),
+        _anchors(ignored),
     )
 
 
