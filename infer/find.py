@@ -13,7 +13,7 @@ from endplate.infer.session import Network
 from endplate.models.decode import Candidate, FilmScores, decode_film, decode_maps
 from endplate.models.frames import film_window
 from endplate.models.naming import NamedColumn, NamingConfig, name_column
-from endplate.models.resample import ImagePyramid, normalise
+from endplate.models.resample import ImagePyramid, detector_input
 
 __all__ = ["Anchor", "Found", "find_column"]
 
@@ -151,8 +151,8 @@ def _run(
     pyramid: ImagePyramid, network: Network, window: tuple[FloatArray, tuple[int, int]]
 ) -> tuple[FilmScores, list[Candidate]]:
     to_film, size = window
-    image = normalise(pyramid.warp(to_film, size))
-    maps, film = network.run(image[None, None])
+    image = detector_input(pyramid.warp(to_film, size))
+    maps, film = network.run(image[None])
     return decode_film(film[0]), decode_maps(maps[0], to_film)
 
 

@@ -114,6 +114,6 @@ class Network:
         )
 
     def run(self, images: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
-        """Outputs for a (N, 1, H, W) float32 batch."""
+        """Outputs for a (N, C, H, W) float32 batch."""
         outputs: list[npt.NDArray[np.float32]] = self.session.run(None, {"image": images})
         return outputs

@@ -40,10 +40,12 @@ class Pyramid(nn.Module):
         Residual units in each stage.
     context : bool
         Add the mean of the deepest features to the top, so that each place knows of the whole.
+    inputs : int
+        Channels of the input.
 
     Notes
     -----
-    Input (B, 1, H, W), H and W multiples of ``stem_stride * 2**(len(channels) - 1)``;
+    Input (B, inputs, H, W), H and W multiples of ``stem_stride * 2**(len(channels) - 1)``;
     output (B, width, H / stem_stride, W / stem_stride), and the deepest features.
     """
 
@@ -55,13 +57,14 @@ class Pyramid(nn.Module):
         stem_stride: int = 4,
         units: Sequence[int] | None = None,
         context: bool = False,
+        inputs: int = 1,
     ) -> None:
         super().__init__()
         if stem_stride not in (2, 4):
             raise ValueError(f"stem_stride {stem_stride}: expected 2 or 4")
         units = tuple(units) if units is not None else (1,) * len(channels)
         first = channels[0]
-        stem: list[nn.Module] = [_conv(1, first // 2 if stem_stride == 4 else first, 5, 2)]
+        stem: list[nn.Module] = [_conv(inputs, first // 2 if stem_stride == 4 else first, 5, 2)]
         if stem_stride == 4:
             stem.append(_conv(first // 2, first, 3, 2))
         self.stem = nn.Sequential(*stem)
@@ -82,7 +85,7 @@ class Pyramid(nn.Module):
         self.width = width
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 1, H, W) -> fine features (B, width, h, w), deepest features (B, C, h', w')."""
+        """(B, inputs, H, W) -> fine features (B, width, h, w), deepest features (B, C, h', w')."""
         x = self.stem(image)
         features = []
         for stage in self.stages:

@@ -27,7 +27,7 @@ class DetectorConfig:
 class Detector(nn.Module):
     """Feature pyramid with heads for bodies, points, levels and the film as a whole.
 
-    Input: (B, 1, H, W), normalised grey values, H and W multiples of 64.
+    Input: (B, 2, H, W), see `endplate.models.resample.detector_input`; H, W multiples of 64.
 
     Output ``maps``, (B, 2 + 12 + L + 1, H / 4, W / 4):
 
@@ -42,7 +42,7 @@ class Detector(nn.Module):
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()
         self.pyramid = Pyramid(
-            config.channels, config.width, stem_stride=4, units=config.units, context=True
+            config.channels, config.width, stem_stride=4, units=config.units, context=True, inputs=2
         )
         width = config.width
         self.centre = _head(width, 2)
@@ -55,7 +55,7 @@ class Detector(nn.Module):
         nn.init.constant_(self.centre[-1].bias, -4.0)  # type: ignore[arg-type]
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 1, H, W) -> maps (B, 15 + L, H / 4, W / 4), film (B, 6)."""
+        """(B, 2, H, W) -> maps (B, 15 + L, H / 4, W / 4), film (B, 6)."""
         fine, deep = self.pyramid(image)
         maps = torch.cat([self.centre(fine), self.offsets(fine), self.levels(fine)], dim=1)
         return maps, self.film(pooled(deep))

@@ -28,7 +28,7 @@ class ModelMetadata:
     crop, extent : int, float
         Refiner: side of its crop in pixels, and in body depths.
     normalisation : str
-        How grey values are prepared: see `endplate.models.resample.normalise`.
+        How grey values are prepared: the function in `endplate.models.resample`.
     spacing : str
         What the network assumes of the pixel spacing: nothing.
     config_sha256 : str
@@ -46,7 +46,7 @@ class ModelMetadata:
     extent: float = 0.0
     points: tuple[str, ...] = POINTS
     levels: tuple[str, ...] = LEVELS
-    normalisation: str = "clip to percentiles 1 and 99, mean 0, standard deviation 1"
+    normalisation: str = "endplate.models.resample.normalise"
     spacing: str = "none assumed; square pixels after resampling by the stored aspect"
     licence: str = "Apache-2.0"
     training: dict[str, Any] = field(default_factory=dict)

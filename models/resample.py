@@ -1,6 +1,6 @@
 """Resampling of a film through an image pyramid, the same in training and at inference."""
 
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -8,12 +8,24 @@ import numpy.typing as npt
 
 from endplate.geometry.landmarks import FloatArray
 
-__all__ = ["FloatImage", "ImagePyramid", "apply_affine", "invert_affine", "normalise"]
+__all__ = [
+    "FloatImage",
+    "GreyArray",
+    "ImagePyramid",
+    "apply_affine",
+    "detector_input",
+    "invert_affine",
+    "normalise",
+]
 
 FloatImage = npt.NDArray[np.float32]
 GreyArray = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.float32]
 
 _MIN_SIDE: Final = 48
+_NEIGHBOURHOOD: Final = 41
+"""Side in pixels of the neighbourhood of the detector's local contrast: about a body."""
+_QUIET: Final = 0.03
+"""Deviation, relative to that of the film, below which contrast counts as noise."""
 
 
 class ImagePyramid:
@@ -28,10 +40,10 @@ class ImagePyramid:
     def __init__(self, image: GreyArray) -> None:
         if image.ndim != 2:
             raise ValueError(f"image of shape {image.shape}, expected two dimensions")
-        self._levels: list[GreyArray] = [np.ascontiguousarray(image)]
+        self._levels: list[npt.NDArray[Any]] = [np.ascontiguousarray(image)]
         self.shape: tuple[int, int] = (image.shape[0], image.shape[1])
 
-    def _level(self, k: int) -> GreyArray:
+    def _level(self, k: int) -> npt.NDArray[Any]:
         while len(self._levels) <= k:
             last = self._levels[-1]
             h, w = last.shape
@@ -106,3 +118,22 @@ def normalise(window: FloatImage) -> FloatImage:
         return np.zeros_like(out)
     out /= deviation
     return out
+
+
+def detector_input(window: FloatImage) -> FloatImage:
+    """What the detector sees of a window: grey values, and local contrast.
+
+    The second channel is each pixel's deviation from the mean of its neighbourhood in units of
+    the neighbourhood's standard deviation: films are brilliant here and black there, and bones
+    are to look alike in both.
+
+    Returns
+    -------
+    (2, rows, columns) float32 array
+    """
+    grey = normalise(window)
+    size = (_NEIGHBOURHOOD, _NEIGHBOURHOOD)
+    mean = cv2.blur(grey, size, borderType=cv2.BORDER_REFLECT_101)
+    square = cv2.blur(grey * grey, size, borderType=cv2.BORDER_REFLECT_101)
+    deviation = np.sqrt(np.maximum(square - mean * mean, 0.0) + _QUIET**2)
+    return np.stack([grey, np.clip((grey - mean) / deviation, -4.0, 4.0)]).astype(np.float32)
