@@ -1,0 +1,116 @@
+"""Made-up spines for the tests of finding, naming, training and reading."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from endplate.datasets.film import AnnotatedFilm
+from endplate.geometry.landmarks import FloatArray, Vertebra
+
+__all__ = ["body", "column", "dotted_film", "film_of", "painted_film"]
+
+
+def body(
+    centre: tuple[float, float],
+    depth: float = 60.0,
+    height: float = 48.0,
+    *,
+    tilt: float = 0.0,
+    wedge: float = 0.0,
+    facing: str = "left",
+) -> FloatArray:
+    """(6, 2) points of a body; `tilt` and `wedge` in degrees, the film's x to the right."""
+    half = np.deg2rad(wedge) / 2
+    rows = []
+    for u, v in ((-0.5, -0.5), (0, -0.5), (0.5, -0.5), (0.5, 0.5), (0, 0.5), (-0.5, 0.5)):
+        # the front (u < 0) of a wedged body is lower
+        rows.append([u * depth, v * (height + 2 * np.tan(half) * u * depth)])
+    points = np.array(rows)
+    if facing == "right":
+        points[:, 0] *= -1
+    angle = np.deg2rad(tilt)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    out: FloatArray = points @ turn.T + np.asarray(centre)
+    return out
+
+
+def column(
+    levels: Sequence[str],
+    *,
+    top: tuple[float, float] = (150.0, 80.0),
+    depth: float = 60.0,
+    facing: str = "left",
+) -> dict[str, FloatArray]:
+    """Points by level, head to foot, in a gentle curve; S1 has its superior endplate only."""
+    out: dict[str, FloatArray] = {}
+    x, y = top
+    size = depth
+    for i, level in enumerate(levels):
+        tilt = 9.0 * np.sin(0.45 * i)
+        if level == "S1":
+            y -= 0.36 * size
+        # the axis of a body points down and, where it is tilted, aside
+        points = body((x, y), size, 0.8 * size, tilt=tilt, facing=facing)
+        if level == "S1":
+            points += np.array([0.0, 0.4 * size])
+            points[3:] = np.nan
+            points[:3] += np.array([x, y]) - points[[0, 2]].mean(axis=0)
+        out[level] = points
+        x -= np.sin(np.deg2rad(tilt)) * size * 0.98
+        y += np.cos(np.deg2rad(tilt)) * size * 0.98
+        size *= 1.015
+    return out
+
+
+def film_of(
+    image: npt.NDArray[np.uint8] | npt.NDArray[np.uint16],
+    bodies: dict[str, FloatArray],
+    *,
+    name: str = "film.png",
+    subject: str = "somebody",
+    facing: str = "left",
+    complete: bool = True,
+    **attributes: object,
+) -> AnnotatedFilm:
+    """An annotated film of these bodies."""
+    return AnnotatedFilm(
+        image,
+        tuple(Vertebra(level, points) for level, points in bodies.items()),
+        name,
+        subject,
+        facing=facing,  # type: ignore[arg-type]
+        complete=complete,
+        attributes=dict(attributes),
+    )
+
+
+def dotted_film(
+    bodies: dict[str, FloatArray], shape: tuple[int, int], *, sigma: float = 2.5
+) -> npt.NDArray[np.uint16]:
+    """A dark film with a soft bright dot at every point."""
+    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float64)
+    image = np.zeros(shape)
+    for points in bodies.values():
+        for px, py in points[~np.isnan(points).any(axis=1)]:
+            image += np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2))
+    return np.round(np.clip(image, 0, 1) * 60000).astype(np.uint16)
+
+
+def painted_film(
+    bodies: dict[str, FloatArray], shape: tuple[int, int], *, seed: int = 0
+) -> npt.NDArray[np.uint8]:
+    """Grey bodies on a darker ground with some noise, easy for a tiny network."""
+    import cv2
+
+    rng = np.random.default_rng(seed)
+    image = np.full(shape, 60.0, np.float32)
+    for points in bodies.values():
+        corners = points[[0, 2, 3, 5]]
+        if np.isnan(corners).any():
+            below = points[:3] + np.array([0.0, 0.5 * abs(points[0, 0] - points[2, 0])])
+            corners = np.array([points[0], points[2], below[2], below[0]])
+        cv2.fillPoly(image, [corners.round().astype(np.int32)], 190.0)
+    image = np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), dtype=np.float32)
+    image += rng.normal(0, 6, shape).astype(np.float32)
+    return np.clip(image, 0, 255).astype(np.uint8)
