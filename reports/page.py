@@ -52,7 +52,8 @@ footer { color: var(--soft); font-size: 13px; border-top: 1px solid var(--rule);
   body { background: #fff; font-size: 11px; } main { padding: 0; max-width: none; }
   .card { border-color: #ccc; padding: 10px; margin-bottom: 10px; } .film { padding: 0; }
   .two { grid-template-columns: 1fr 1fr; } .index { font-size: 26px; }
-  td, th { padding: 2px 6px 2px 0; } th, td small, .why, footer { font-size: 9px; line-height: 1.3; }
+  td, th { padding: 2px 6px 2px 0; }
+  th, td small, .why, footer { font-size: 9px; line-height: 1.3; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   details:not([open]) { display: none; }
 }
