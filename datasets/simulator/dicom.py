@@ -44,7 +44,8 @@ def write_dicom(
     Parameters
     ----------
     film : AnnotatedFilm
-        With `spacing_mm`, and ``magnification`` and ``source_detector_mm`` in its attributes.
+        With `spacing_mm`, and ``magnification`` and ``source_detector_mm`` in its attributes;
+        ``study_date`` (YYYYMMDD) there, if it is one of several films of the subject.
     path : path
         File to write.
     compression : str
@@ -93,10 +94,11 @@ def _add_identity(ds: Dataset, film: AnnotatedFilm, uids: str, patient_name: str
     ds.PatientID = film.subject
     ds.PatientBirthDate = ""
     ds.PatientSex = "O"
-    ds.StudyInstanceUID = _uid(film.subject, "study")
+    day = str(film.attributes.get("study_date", ""))
+    ds.StudyInstanceUID = _uid(film.subject + day, "study")
     ds.SeriesInstanceUID = _uid(uids, "series")
     ds.StudyID = "1"
-    ds.StudyDate = ds.SeriesDate = ds.ContentDate = ds.AcquisitionDate = "20240115"
+    ds.StudyDate = ds.SeriesDate = ds.ContentDate = ds.AcquisitionDate = day or "20240115"
     ds.StudyTime = ds.SeriesTime = ds.ContentTime = ds.AcquisitionTime = "093000"
     ds.AccessionNumber = ""
     ds.ReferringPhysicianName = ""
