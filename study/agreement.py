@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 from endplate.errors import GeometryError
+from endplate.geometry.landmarks import FloatArray
 from endplate.geometry.levels import POINTS
 from endplate.study.bland_altman import BlandAltman, bland_altman
 from endplate.study.icc import Icc, Reliability, reliability
@@ -152,24 +153,32 @@ def _points(distances: PointDistances) -> list[PointAgreement]:
         chosen = np.ones(len(names), bool) if point == "all" else names == point
         if not chosen.any():
             continue
-        numbers = []
-        for values in (distances.mm[chosen], distances.percent[chosen]):
-            known = values[np.isfinite(values)]
-            if len(known):
-                numbers += [np.median(known), known.mean(), np.quantile(known, 0.95)]
-            else:
-                numbers += [np.nan] * 3
+        mm = _summary(distances.mm[chosen])
+        percent = _summary(distances.percent[chosen])
         out.append(
             PointAgreement(
                 distances.first,
                 distances.second,
                 point,
                 int(chosen.sum()),
-                *(float(x) for x in numbers),
-                distances.named_otherwise,
+                median_mm=mm[0],
+                mean_mm=mm[1],
+                p95_mm=mm[2],
+                median_percent=percent[0],
+                mean_percent=percent[1],
+                p95_percent=percent[2],
+                named_otherwise=distances.named_otherwise,
             )
         )
     return out
+
+
+def _summary(values: FloatArray) -> tuple[float, float, float]:
+    """Median, mean and 95th percentile of what is known."""
+    known = values[np.isfinite(values)]
+    if not len(known):
+        return (np.nan, np.nan, np.nan)
+    return (float(np.median(known)), float(known.mean()), float(np.quantile(known, 0.95)))
 
 
 def agreement_to_dict(agreement: Agreement) -> dict[str, Any]:
