@@ -15,7 +15,7 @@ from endplate.datasets.splits import assign_folds
 from endplate.errors import EndplateError, InputError
 from endplate.train.films import TrainFilm, merge_exact, to_train_film
 
-__all__ = ["FilmSet", "load_sets", "sha256_of"]
+__all__ = ["FilmSet", "load_sets", "sha256_of", "subject_of"]
 
 
 @dataclass
@@ -119,9 +119,14 @@ def _load_folder(one: FilmSet) -> list[AnnotatedFilm]:
         image = _read_grey(path)
         if image is not None:
             out.append(
-                AnnotatedFilm(image, (), path.name, path.stem, view=one.view)  # type: ignore[arg-type]
+                AnnotatedFilm(image, (), path.name, subject_of(path), view=one.view)  # type: ignore[arg-type]
             )
     return out
+
+
+def subject_of(path: Path) -> str:
+    """Subject of a file without annotation: its name up to the first underscore."""
+    return path.stem.partition("_")[0]
 
 
 def _read_grey(path: Path) -> Any:

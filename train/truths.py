@@ -9,7 +9,7 @@ from endplate.datasets.coco import read_annotations
 from endplate.datasets.splits import assign_folds
 from endplate.errors import InputError
 from endplate.train.accuracy import Truth
-from endplate.train.data import FilmSet
+from endplate.train.data import FilmSet, subject_of
 
 __all__ = ["Case", "load_cases"]
 
@@ -58,5 +58,5 @@ def _negatives(one: FilmSet, folds: int) -> list[Case]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder (dataset {one.name}.images)")
     paths: Sequence[Path] = sorted(p for p in folder.iterdir() if p.is_file())
-    where = assign_folds((p.stem for p in paths), folds)
-    return [(p, None, where[p.stem]) for p in paths]
+    where = assign_folds((subject_of(p) for p in paths), folds)
+    return [(p, None, where[subject_of(p)]) for p in paths]
