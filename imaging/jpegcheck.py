@@ -16,7 +16,6 @@ _EOI: Final = 0xD9
 _SOS: Final = 0xDA
 _DHT: Final = 0xC4
 _DQT: Final = 0xDB
-_LSE: Final = 0xF8
 #: Precisions that the frame types in use allow: baseline, extended, progressive, lossless, LS.
 _PRECISIONS: Final[dict[int, tuple[int, ...]]] = {
     0xC0: (8,),
@@ -25,8 +24,11 @@ _PRECISIONS: Final[dict[int, tuple[int, ...]]] = {
     0xC3: tuple(range(2, 17)),
     0xF7: tuple(range(2, 17)),
 }
+_DCT: Final = (0xC0, 0xC1, 0xC2)
 LOSSLESS: Final = 0xC3
 _JPEG_LS: Final = 0xF7
+#: Restart interval, JPEG-LS parameters, application data, comment.
+_HARMLESS: Final = (0xDD, 0xF8, *range(0xE0, 0xF0), 0xFE)
 #: End of entropy-coded data: a marker that is neither a stuffed byte, a restart nor a fill byte.
 _NEXT_MARKER: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 #: In JPEG-LS a set bit follows every 0xFF of the data only in markers.
@@ -43,7 +45,9 @@ class _Walk:
     def __init__(self) -> None:
         self.frame = 0
         self.precision = 0
-        self.components: set[int] = set()
+        #: Quantisation table of each component.
+        self.components: dict[int, int] = {}
+        self.quantisation: set[int] = set()
         self.tables: set[int] = set()
         self.scans = 0
 
@@ -56,12 +60,10 @@ class _Walk:
         elif marker == _DHT:
             self._huffman_tables(body)
         elif marker == _DQT:
-            _quantisation_tables(body)
+            self.quantisation |= _quantisation_tables(body)
         elif marker == _SOS:
             self._scan_header(body)
-        elif marker == _LSE and body[:1] not in (b"\x01", b"\x02", b"\x03", b"\x04"):
-            raise JpegFault("has a damaged parameter segment")
-        elif marker < 0xC0 or marker in (_SOI, 0xCC):
+        elif marker not in _HARMLESS:
             raise JpegFault("has a segment of an unknown kind")
 
     def _frame_header(self, marker: int, body: bytes) -> None:
@@ -77,7 +79,7 @@ class _Walk:
             across, down = sampling >> 4, sampling & 15
             if not (1 <= across <= 4 and 1 <= down <= 4 and table <= 3):
                 raise JpegFault("has a damaged frame header")
-            self.components.add(identity)
+            self.components[identity] = table
         if len(self.components) != body[5]:
             raise JpegFault("has a damaged frame header")
 
@@ -106,13 +108,15 @@ class _Walk:
             identity, tables = body[1 + 2 * i], body[2 + 2 * i]
             if identity not in self.components:
                 raise JpegFault("has a scan of an unknown component")
-            self._scan_tables(tables)
+            self._scan_tables(tables, self.components[identity])
         if self.frame == LOSSLESS and (start > 7 or approximation & 15 >= self.precision):
             raise JpegFault("has a damaged scan header")
         self.scans += 1
 
-    def _scan_tables(self, tables: int) -> None:
-        """The Huffman tables of a component of a scan must have been defined."""
+    def _scan_tables(self, tables: int, quantisation: int) -> None:
+        """The tables of a component of a scan must have been defined."""
+        if self.frame in _DCT and quantisation not in self.quantisation:
+            raise JpegFault("lacks a quantisation table")
         if self.frame == LOSSLESS and tables >> 4 not in self.tables:
             raise JpegFault("lacks a Huffman table")
         sequential = self.frame in (0xC0, 0xC1)
@@ -120,16 +124,18 @@ class _Walk:
             raise JpegFault("lacks a Huffman table")
 
 
-def _quantisation_tables(body: bytes) -> None:
-    """Whole tables of 64 steps, none of them 0."""
-    at = 0
+def _quantisation_tables(body: bytes) -> set[int]:
+    """Numbers of the tables of 64 steps that a segment defines."""
+    at, found = 0, set[int]()
     while at < len(body):
         wide, number = body[at] >> 4, body[at] & 15
         size = 128 if wide else 64
         table = body[at + 1 : at + 1 + size]
         if wide > 1 or number > 3 or len(table) != size:
             raise JpegFault("has a damaged quantisation table")
+        found.add(number)
         at += 1 + size
+    return found
 
 
 def check_jpeg(data: bytes) -> int:
