@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, Final, Protocol
+from typing import IO, Any, Final, Protocol
 
 from endplate.imaging.limits import MAX_FILE_BYTES
 from endplate.imaging.scan_entry import Fault
@@ -183,7 +183,7 @@ def _unreadable(error: Exception) -> Fault:
     return Fault("archive_damaged", f"The member cannot be unpacked ({reason}).")
 
 
-def _compression(head: bytes) -> Callable[[str], IO[bytes]] | None:
+def _compression(head: bytes) -> Callable[[str], Any] | None:
     """How to open a compressed file."""
     if head[:2] == b"\x1f\x8b":
         return lambda file: gzip.open(file, "rb")

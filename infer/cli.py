@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from endplate import __version__
 from endplate.errors import EndplateError, InputError, MissingDependency
+from endplate.infer.commands import batch
 
 __all__ = ["app", "main"]
 
@@ -229,6 +230,9 @@ def evaluate(context: typer.Context) -> int:
 def export(context: typer.Context) -> int:
     """Write trained networks as ONNX and check them: endplate export KEY=VALUE ..."""
     return _run_training_command("export", context.args)
+
+
+batch.register(app)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,0 +1,204 @@
+"""What a worker does with one film: decode, read, write the results, say what it found."""
+
+import hashlib
+import math
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from endplate.errors import EndplateError, UnreadableImage
+from endplate.imaging.pseudonyms import Pseudonyms
+from endplate.imaging.radiograph import Radiograph
+from endplate.imaging.read import read_radiograph
+from endplate.infer.batch.sink import Sink, open_sink
+from endplate.infer.batch.task import CellSetup, Outcome, Task
+from endplate.infer.pipeline import FilmReader
+from endplate.reports.overlay import draw_overlay, encode_png
+from endplate.reports.reading_json import reading_text
+from endplate.reports.words import choose_index
+from endplate.study.reading import Reader, Reading
+
+__all__ = ["FilmWorker", "ReadsFilms", "result_name", "shipped_reader"]
+
+#: Names of reading ids: a version 5 UUID under this one.
+_NAMESPACE: Final = uuid.UUID("6f1d6a0e-5a0b-4b52-9a53-3a54c35ab1e7")
+_OVERLAY_SIDE: Final = 1200
+_THUMB_SIDE: Final = 300
+_TARGET_LEVELS: Final = ("T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5")
+#: Measures that the summary page and the list of films show.
+_HEADLINES: Final = ("vertebral_kyphosis_deg", "regional_kyphosis_deg", "loss_ant_pct")
+
+
+class ReadsFilms(Protocol):
+    """Whatever turns films into readings."""
+
+    @property
+    def reader(self) -> Reader:
+        """Who reads."""
+
+    def read(self, radiograph: Radiograph, *, index_level: str | None = None) -> Reading:
+        """The reading of a film."""
+
+
+def shipped_reader(setup: CellSetup) -> FilmReader:
+    """The networks, on one thread: a batch has one worker for each core."""
+    weights = Path(setup.weights) if setup.weights else None
+    return FilmReader(weights, provider=setup.provider, threads=1)
+
+
+def result_name(kind: str, number: int, suffix: str) -> str:
+    """Name of a result of a film: a thousand to a folder."""
+    return f"{kind}/{number // 1000:04d}/{number:07d}{suffix}"
+
+
+class FilmWorker:
+    """Reads film after film with one loaded reader.
+
+    Parameters
+    ----------
+    setup : CellSetup
+    reader : ReadsFilms
+    """
+
+    def __init__(self, setup: CellSetup, reader: ReadsFilms) -> None:
+        cv2.setNumThreads(1)
+        self.setup, self.reader = setup, reader
+        self.sink: Sink = open_sink(setup.output)
+        self.pseudonyms = Pseudonyms(bytes.fromhex(setup.key)) if setup.key else None
+
+    def run(self, task: Task) -> Outcome:
+        """Read one film; errors become outcomes, running out of memory does not."""
+        try:
+            return Outcome(task.number, self._film(task))
+        except MemoryError:
+            raise
+        except EndplateError as error:
+            code = "unreadable_image" if isinstance(error, UnreadableImage) else "unusable"
+            return Outcome(task.number, None, code, _sentence(str(error), task))
+        except Exception as error:  # one film must not cost the others their result
+            text = _sentence(f"{type(error).__name__}: {error}", task)
+            return Outcome(task.number, None, "internal_error", f"Unexpected {text}")
+
+    def _film(self, task: Task) -> dict[str, Any]:
+        """Decode, read and write; what the journal keeps of the film."""
+        begun = time.perf_counter()
+        radiograph = replace(read_radiograph(task.file), path=task.path)
+        decoded = time.perf_counter()
+        reading = self.reader.read(radiograph, index_level=self.setup.index_level)
+        reading = self._identified(reading, task)
+        inferred = time.perf_counter()
+        number = task.number
+        self.sink.write(result_name("thumbs", number, ".jpg"), _thumb(radiograph.pixels))
+        if self.setup.overlays and reading.quality.status != "rejected":
+            picture = draw_overlay(
+                radiograph.pixels,
+                reading,
+                index_level=self.setup.index_level,
+                long_side=_OVERLAY_SIDE,
+            )
+            self.sink.write(result_name("overlays", number, ".png"), encode_png(picture))
+        text = reading_text(reading)
+        self.sink.write(result_name("readings", number, ".json"), text.encode())
+        seconds = {
+            "decode": round(decoded - begun, 4),
+            "read": round(inferred - decoded, 4),
+            "write": round(time.perf_counter() - inferred, 4),
+        }
+        return {
+            **_summary(reading, self.setup.index_level),
+            "overlay": self.setup.overlays and reading.quality.status != "rejected",
+            "pixels": _pixel_hash(radiograph.pixels),
+            "notes": list(radiograph.notes),
+            "seconds": seconds,
+        }
+
+    def _identified(self, reading: Reading, task: Task) -> Reading:
+        """The reading under an id that depends on film and reader alone, perhaps pseudonymous."""
+        source = reading.source
+        name = "\0".join(
+            (source.sha256, reading.reader.sha256, self.setup.index_level or "", task.path)
+        )
+        if self.pseudonyms is not None:
+            hidden = self.pseudonyms
+            name = hidden.uid(name)
+            source = replace(
+                source,
+                path=f"{task.number:07d}",
+                sha256=hashlib.sha256(hidden.uid(source.sha256).encode()).hexdigest(),
+                patient_id=hidden.subject(source.patient_id),
+                study_date=hidden.date(source.study_date, source.patient_id),
+                study_uid=hidden.uid(source.study_uid),
+                series_uid=hidden.uid(source.series_uid),
+                instance_uid=hidden.uid(source.instance_uid),
+            )
+        identifier = str(uuid.uuid5(_NAMESPACE, name))
+        return replace(reading, id=identifier, created=self.setup.created, source=source)
+
+
+def _sentence(text: str, task: Task) -> str:
+    """A message without the file's path, on one line."""
+    for path in (task.file, task.path):
+        text = text.replace(f"{path}: ", "").replace(path, "the file")
+    text = " ".join(text.split())[:500]
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def _summary(reading: Reading, index_level: str | None) -> dict[str, Any]:
+    """What lists, summary page and choice of the film to measure need of a reading."""
+    index = choose_index(reading, index_level) if reading.vertebrae else None
+    level = index.level if index is not None else None
+    headlines = {
+        m.name: [round(m.value, 2), m.unit]
+        for m in reading.measurements
+        if m.level == level and m.name in _HEADLINES and math.isfinite(m.value)
+    }
+    source = reading.source
+    return {
+        "id": reading.id,
+        "status": reading.quality.status,
+        "reasons": [[r.code, r.message] for r in reading.quality.reasons],
+        "sha256": source.sha256,
+        "size": [source.rows, source.columns],
+        "view": source.view,
+        "position": source.position,
+        "subject": source.patient_id,
+        "study_uid": source.study_uid,
+        "instance_uid": source.instance_uid,
+        "study_date": source.study_date,
+        "calibration": reading.calibration.source,
+        "levels": [v.level for v in reading.vertebrae],
+        "target_levels": _target_levels(reading),
+        "index_level": level,
+        "headlines": headlines,
+    }
+
+
+def _target_levels(reading: Reading) -> int:
+    return sum(v.level in _TARGET_LEVELS for v in reading.vertebrae)
+
+
+def _thumb(pixels: npt.NDArray[np.generic]) -> bytes:
+    """Small JPEG of a film, stretched between its 1st and 99th percentile."""
+    rows, columns = pixels.shape
+    scale = _THUMB_SIDE / max(rows, columns)
+    size: Sequence[int] = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    small = cv2.resize(pixels.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA)
+    low, high = np.percentile(small, (1, 99))
+    grey = np.clip((small - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
+    done, data = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, 80])
+    assert done, "OpenCV encodes any 8-bit picture as JPEG"
+    return data.tobytes()
+
+
+def _pixel_hash(pixels: npt.NDArray[np.generic]) -> str:
+    """Hash by which films of the same pixels are known, whatever file holds them."""
+    digest = hashlib.sha256(f"{pixels.shape}{pixels.dtype}".encode())
+    digest.update(np.ascontiguousarray(pixels).view(np.uint8).data)
+    return digest.hexdigest()

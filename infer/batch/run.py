@@ -1,0 +1,208 @@
+"""A batch from beginning to end: scan, read, settle, write."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from endplate.errors import InputError
+from endplate.imaging.pseudonyms import load_key
+from endplate.imaging.scan import scan
+from endplate.imaging.scan_entry import Entry, Fault
+from endplate.imaging.select import Selection, load_selection
+from endplate.infer.batch.engine import Engine, LocalEngine
+from endplate.infer.batch.isolate import Isolated
+from endplate.infer.batch.journal import Journal
+from endplate.infer.batch.options import BatchOptions
+from endplate.infer.batch.outputs import BatchResult, write_outputs
+from endplate.infer.batch.progress import Reports, SilentProgress
+from endplate.infer.batch.sink import LocalSink, is_remote, open_sink
+from endplate.infer.batch.task import CellSetup
+
+__all__ = ["run_batch"]
+
+_UNPACKED: Final = "unpacked"
+
+
+def run_batch(options: BatchOptions, progress: Reports | None = None) -> BatchResult:
+    """Read an export.
+
+    Parameters
+    ----------
+    options : BatchOptions
+    progress : Reports, optional
+        Is told how far it is.
+
+    Returns
+    -------
+    BatchResult
+        Counts that add up, and what was written.
+
+    Raises
+    ------
+    InputError
+        If the export, the output or the networks cannot be used, if the folder holds another
+        batch, or if a batch to be continued was started with other options.
+    MissingDependency
+        If something was asked for whose extra is not installed.
+    """
+    selection = load_selection(options.rules)
+    if options.journal_path.exists() and not options.resume:
+        raise InputError(
+            f"{options.output}: holds a batch already; continue it with --resume, or name another"
+            " folder"
+        )
+    _make_folders(options)
+    journal = Journal(options.journal_path)
+    with contextlib.closing(journal), progress or SilentProgress() as reports:
+        run = _Run(options, selection, journal, reports)
+        try:
+            return run.run()
+        finally:
+            run.close()
+
+
+def _make_folders(options: BatchOptions) -> None:
+    try:
+        if not is_remote(options.output):
+            Path(options.output).mkdir(parents=True, exist_ok=True)
+        private = options.private_folder
+        private.mkdir(parents=True, exist_ok=True)
+        private.chmod(0o700)
+    except OSError as error:
+        raise InputError(f"{options.output}: cannot be written to ({error.strerror})") from error
+
+
+@dataclass
+class _Run:
+    """One call of a batch, which may be one of several for the same journal."""
+
+    options: BatchOptions
+    selection: Selection
+    journal: Journal
+    progress: Reports
+    engine: Engine | None = None
+    first: Isolated | None = None
+
+    def run(self) -> BatchResult:
+        """All parts; each takes up what an earlier call left."""
+        begun = datetime.now(UTC)
+        setup = self._setup(begun)
+        # Before the scan, so that missing networks are told at once.
+        self.first = Isolated(setup)
+        who = self.first.start()
+        self._check_same(self.options.identity(self.selection.text, who["sha256"]))
+        sink = open_sink(self.options.output)
+        if isinstance(sink, LocalSink):
+            sink.remove_parts()
+        if not self.journal.about("scanned"):
+            self._scan()
+        self._read(setup)
+        self._note_time(begun)
+        result = write_outputs(self.options, self.selection, self.journal, sink, who, self.progress)
+        self._clean()
+        return result
+
+    def close(self) -> None:
+        """End all workers."""
+        if self.engine is not None:
+            self.engine.close()
+        if self.first is not None:
+            self.first.close()
+
+    def _setup(self, begun: datetime) -> CellSetup:
+        options = self.options
+        created = self.journal.about("created")
+        if created is None:
+            created = begun.isoformat(timespec="seconds")
+            self.journal.note("created", created)
+        key = ""
+        if options.pseudonymise:
+            key = load_key(options.key or options.private_folder / "pseudonyms.key").hex()
+        return CellSetup(
+            output=options.output if is_remote(options.output) else _absolute(options.output),
+            created=created,
+            reader=options.reader,
+            weights="" if options.weights is None else _absolute(options.weights),
+            provider=options.provider,
+            index_level=options.index_level,
+            overlays=options.overlays,
+            key=key,
+            time_limit=options.time_limit,
+            memory_limit=options.memory_limit,
+        )
+
+    def _check_same(self, identity: dict[str, Any]) -> None:
+        """Refuse to continue with other options: the results would be of two kinds."""
+        before = self.journal.about("identity")
+        if before is None:
+            self.journal.note("identity", identity)
+            return
+        for name, value in identity.items():
+            if before.get(name) != value:
+                raise InputError(
+                    f"{self.options.output}: the batch there was started with another {name};"
+                    " continue it with the same, or name another folder"
+                )
+
+    def _scan(self) -> None:
+        """Look at every file, once."""
+        unpacked = self.options.private_folder / _UNPACKED
+        shutil.rmtree(unpacked, ignore_errors=True)
+        self.progress.phase("scanning files", None)
+        entries = scan(self.options.export, unpacked.absolute(), self.selection.reads)
+        self.journal.record_scan(self._judged(entries))
+
+    def _judged(self, entries: Iterator[Entry]) -> Iterator[tuple[Entry, Fault | None]]:
+        """Entries with the reason why they are left out, if they are."""
+        own = None if is_remote(self.options.output) else _absolute(self.options.output)
+        root = _absolute(self.options.export)
+        for entry in entries:
+            self.progress.step()
+            if own is not None and f"{root}/{entry.path}".startswith(f"{own}/"):
+                continue  # the results of this batch, written into its export
+            fault = entry.fault
+            if fault is None and entry.kind != "container":
+                fault = self.selection.leaves_out(entry)
+            yield entry, fault
+
+    def _read(self, setup: CellSetup) -> None:
+        """Read what waits, until nothing does: a copy waits once its original has failed."""
+        states = self.journal.counts()
+        waiting = states["waiting"]
+        if not waiting:
+            return
+        self.engine = self._make_engine(setup)
+        self.progress.phase("reading films", waiting)
+        while self.journal.counts()["waiting"]:
+            for outcome in self.engine.run(self.journal.waiting()):
+                self.journal.record(outcome)
+                self.progress.step()
+
+    def _make_engine(self, setup: CellSetup) -> Engine:
+        options = self.options
+        if options.engine == "dask":
+            from endplate.infer.batch.dask_engine import DaskEngine
+
+            return DaskEngine(setup, options.workers, options.scheduler)
+        assert self.first is not None, "started before the scan"
+        engine = LocalEngine(setup, options.worker_count)
+        engine.cells[0], self.first = self.first, None
+        return engine
+
+    def _note_time(self, begun: datetime) -> None:
+        """Add the time of this call to that of earlier ones."""
+        spent = (datetime.now(UTC) - begun).total_seconds()
+        self.journal.note("seconds", round((self.journal.about("seconds") or 0.0) + spent, 1))
+        self.journal.note("calls", (self.journal.about("calls") or 0) + 1)
+
+    def _clean(self) -> None:
+        """Remove the unpacked members of archives."""
+        shutil.rmtree(self.options.private_folder / _UNPACKED, ignore_errors=True)
+
+
+def _absolute(path: str | Path) -> str:
+    return str(Path(path).absolute())
