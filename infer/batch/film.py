@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -19,7 +20,6 @@ from endplate.imaging.radiograph import Radiograph
 from endplate.imaging.read import read_radiograph
 from endplate.infer.batch.sink import Sink, open_sink
 from endplate.infer.batch.task import CellSetup, Outcome, Task
-from endplate.infer.pipeline import FilmReader
 from endplate.reports.overlay import draw_overlay, encode_png
 from endplate.reports.reading_json import reading_text
 from endplate.reports.words import choose_index
@@ -47,8 +47,10 @@ class ReadsFilms(Protocol):
         """The reading of a film."""
 
 
-def shipped_reader(setup: CellSetup) -> FilmReader:
+def shipped_reader(setup: CellSetup) -> ReadsFilms:
     """The networks, on one thread: a batch has one worker for each core."""
+    from endplate.infer.pipeline import FilmReader
+
     weights = Path(setup.weights) if setup.weights else None
     return FilmReader(weights, provider=setup.provider, threads=1)
 
@@ -69,6 +71,8 @@ class FilmWorker:
 
     def __init__(self, setup: CellSetup, reader: ReadsFilms) -> None:
         cv2.setNumThreads(1)
+        # read_radiograph imports it late; here the time of the first film must not pay for it.
+        import_module("endplate.imaging.dicom")
         self.setup, self.reader = setup, reader
         self.sink: Sink = open_sink(setup.output)
         self.pseudonyms = Pseudonyms(bytes.fromhex(setup.key)) if setup.key else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from endplate.errors import MissingDependency
 from endplate.imaging.select import Selection
 from endplate.infer.batch.film import result_name
 from endplate.infer.batch.journal import Journal
@@ -112,6 +113,8 @@ class _Outputs:
             )
 
 
+_NO_PARQUET: Final = "No Parquet table: pip install 'endplate[parquet]', then --resume."
+_NO_STORE: Final = "No store: pip install 'endplate[store]', then --resume."
 _REJECT_COLUMNS: Final = ("file", "path", "outcome", "code", "sentence")
 _FILM_COLUMNS: Final = (
     *("file", "path", "subject", "study_uid", "study_date", "position", "outcome", "why"),
@@ -156,8 +159,36 @@ def write_outputs(
     content = manifest(options, selection, journal, reader, counts, dict(out.codes), written)
     sink.write("manifest.json", json_bytes(content))
     written["manifest.json"] = sink.where("manifest.json")
+    notes = [] if have_parquet() else [_NO_PARQUET]
+    stored = _fill_store(out, verdicts, content, progress)
+    if stored is None:
+        notes.append(_NO_STORE)
+    else:
+        written["store"] = stored
     drafts.rmdir()
-    return BatchResult(sum(counts.values()), counts, dict(out.codes), measurements, written)
+    return BatchResult(
+        sum(counts.values()), counts, dict(out.codes), measurements, written, tuple(notes)
+    )
+
+
+def _fill_store(
+    out: _Outputs, verdicts: Verdicts, content: dict[str, Any], progress: Reports
+) -> str | None:
+    """Put all readings into the store; where it is, None if its packages are not installed."""
+    try:
+        from endplate.infer.batch.storing import fill_store
+    except MissingDependency:
+        if out.options.store is not None:
+            raise
+        return None
+    shown = (*_GOOD, "rejected")
+    progress.phase("filling the store", sum(out.counts[name] for name in shown))
+    readings = (
+        (out.reading(verdict), verdict.outcome == "measured")
+        for verdict in verdicts
+        if verdict.outcome in shown
+    )
+    return fill_store(out.options, out.sink, out.journal, content, readings, progress)
 
 
 def _measurements(out: _Outputs, verdicts: Verdicts, progress: Reports) -> int:

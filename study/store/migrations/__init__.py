@@ -1,0 +1,1 @@
+"""endplate.study.store.migrations."""

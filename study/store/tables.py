@@ -1,0 +1,107 @@
+"""Tables of the store, for SQLite and PostgreSQL alike.
+
+A subject has studies, a study has images, an image has readings, a reading has measurements. A
+run is one call of endplate that added readings. Readings and their measurements are never
+changed: the database itself refuses it (see the first migration).
+"""
+
+from typing import Final
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+__all__ = ["IMAGE", "MEASUREMENT", "METADATA", "READING", "RUN", "STUDY", "SUBJECT"]
+
+METADATA: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+#: A person: the patient id or pseudonym; where there is none, the study's name stands for it.
+SUBJECT: Final = Table("subject", METADATA, Column("name", String(200), primary_key=True))
+
+#: `uid` is the Study Instance UID, or ``image <sha256>`` for a file without one.
+STUDY: Final = Table(
+    "study",
+    METADATA,
+    Column("uid", String(200), primary_key=True),
+    Column("subject", ForeignKey("subject.name"), nullable=False, index=True),
+    Column("date", String(40), nullable=False),
+)
+
+#: `sha256` is that of the file's bytes.
+IMAGE: Final = Table(
+    "image",
+    METADATA,
+    Column("sha256", String(64), primary_key=True),
+    Column("study", ForeignKey("study.uid"), nullable=False, index=True),
+    Column("instance_uid", String(200), nullable=False, index=True),
+    Column("series_uid", String(200), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("modality", String(16), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("columns", Integer, nullable=False),
+)
+
+#: One call of endplate, with the manifest that it wrote.
+RUN: Final = Table(
+    "run",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("created", String(40), nullable=False),
+    Column("manifest", JSON, nullable=False),
+)
+
+#: `content` is the whole reading in the form ``endplate/reading/1``; `chosen` tells whether the
+#: run took the image for the one of its study to measure.
+READING: Final = Table(
+    "reading",
+    METADATA,
+    Column("id", String(64), primary_key=True),
+    Column("image", ForeignKey("image.sha256"), nullable=False, index=True),
+    Column("parent", String(64)),
+    Column("run", ForeignKey("run.id"), index=True),
+    Column("created", String(40), nullable=False),
+    Column("reader", String(200), nullable=False),
+    Column("reader_version", String(80), nullable=False),
+    Column("reader_sha256", String(64), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("view", String(16), nullable=False),
+    Column("position", String(40)),
+    Column("calibration", String(16), nullable=False),
+    Column("chosen", Boolean, nullable=False),
+    Column("content", JSON, nullable=False),
+)
+
+#: Missing numbers are NULL.
+MEASUREMENT: Final = Table(
+    "measurement",
+    METADATA,
+    Column("reading", ForeignKey("reading.id"), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("name", String(80), nullable=False),
+    Column("level", String(8), nullable=False),
+    Column("between", String(80), nullable=False),
+    Column("value", Double),
+    Column("unit", String(16), nullable=False),
+    Column("se", Double),
+    Column("low90", Double),
+    Column("high90", Double),
+    Column("flags", String(400), nullable=False),
+    Index("ix_measurement_name_level", "name", "level"),
+)
