@@ -7,8 +7,13 @@ import numpy.typing as npt
 
 from endplate.datasets.film import AnnotatedFilm
 from endplate.geometry.landmarks import FloatArray, Vertebra
+from endplate.models.decode import CLASSES
+from endplate.models.frames import body_frame
+from endplate.models.resample import apply_affine, invert_affine
 
-__all__ = ["body", "column", "dotted_film", "film_of", "painted_film"]
+__all__ = ["body", "column", "dotted_film", "film_of", "painted_film", "painted_maps"]
+
+STRIDE, UNIT = 4, 32.0
 
 
 def body(
@@ -114,3 +119,33 @@ def painted_film(
     image = np.asarray(cv2.GaussianBlur(image, (0, 0), 1.0), dtype=np.float32)
     image += rng.normal(0, 6, shape).astype(np.float32)
     return np.clip(image, 0, 255).astype(np.uint8)
+
+
+def painted_maps(
+    bodies: Sequence[tuple[FloatArray, int, float]],
+    to_film: FloatArray,
+    size: tuple[int, int],
+) -> np.ndarray:
+    """Maps as a perfect network would give them: (points on the film, level class, score)."""
+    rows, columns = size[0] // STRIDE, size[1] // STRIDE
+    y, x = np.mgrid[:rows, :columns]
+    cells = np.stack([x, y], axis=-1) * STRIDE + (STRIDE - 1) / 2
+    maps = np.zeros((14 + len(CLASSES), rows, columns), np.float32)
+    maps[:2] = -9.0
+    best = np.full((rows, columns), np.inf)
+    for points, level, score in bodies:
+        inside = apply_affine(invert_affine(to_film), points)
+        centre, _, depth = body_frame(inside)
+        distance = np.hypot(*np.moveaxis(cells - centre, -1, 0))
+        channel = 1 if np.isnan(points[3:]).any() else 0
+        peak = score * np.exp(-(distance**2) / (2 * (0.18 * depth) ** 2))
+        logit = np.log(np.clip(peak, 1e-4, 1) / np.clip(1 - peak, 1e-4, 1))
+        maps[channel] = np.maximum(maps[channel], logit)
+        mine = (distance < best) & (distance < 0.6 * depth)
+        best[mine] = distance[mine]
+        for k in range(6):
+            for axis in (0, 1):
+                offset = np.nan_to_num(inside[k, axis] - cells[..., axis]) / UNIT
+                maps[2 + 2 * k + axis][mine] = offset[mine]
+        maps[14 + level][mine] = 6.0
+    return maps

@@ -9,11 +9,11 @@ from endplate.geometry.landmarks import FloatArray
 from endplate.geometry.levels import level_index
 from endplate.models.decode import CLASSES, Candidate, decode_film, decode_maps
 from endplate.models.frames import body_frame
-from endplate.models.resample import apply_affine, invert_affine
+from endplate.models.resample import apply_affine
 
-from ..spine import body, column
+from ..spine import body, column, painted_maps
 
-STRIDE, UNIT = 4, 32.0
+STRIDE = 4
 TO_FILM = np.array([[2.4, 0.1, 30.7], [-0.1, 2.4, 12.2]])
 
 
@@ -22,29 +22,7 @@ def paint(
     to_film: FloatArray = TO_FILM,
     size: tuple[int, int] = (256, 192),
 ) -> np.ndarray:
-    """Maps as a perfect network would give them: (points on the film, level class, score)."""
-    rows, columns = size[0] // STRIDE, size[1] // STRIDE
-    y, x = np.mgrid[:rows, :columns]
-    cells = np.stack([x, y], axis=-1) * STRIDE + (STRIDE - 1) / 2
-    maps = np.zeros((14 + len(CLASSES), rows, columns), np.float32)
-    maps[:2] = -9.0
-    best = np.full((rows, columns), np.inf)
-    for points, level, score in bodies:
-        inside = apply_affine(invert_affine(to_film), points)
-        centre, _, depth = body_frame(inside)
-        distance = np.hypot(*np.moveaxis(cells - centre, -1, 0))
-        channel = 1 if np.isnan(points[3:]).any() else 0
-        peak = score * np.exp(-(distance**2) / (2 * (0.18 * depth) ** 2))
-        logit = np.log(np.clip(peak, 1e-4, 1) / np.clip(1 - peak, 1e-4, 1))
-        maps[channel] = np.maximum(maps[channel], logit)
-        mine = (distance < best) & (distance < 0.6 * depth)
-        best[mine] = distance[mine]
-        for k in range(6):
-            for axis in (0, 1):
-                offset = np.nan_to_num(inside[k, axis] - cells[..., axis]) / UNIT
-                maps[2 + 2 * k + axis][mine] = offset[mine]
-        maps[14 + level][mine] = 6.0
-    return maps
+    return painted_maps(bodies, to_film, size)
 
 
 def spine(levels: Sequence[str] = ("T11", "T12", "L1", "L2", "L3")) -> list[FloatArray]:
