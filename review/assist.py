@@ -1,0 +1,189 @@
+"""Help of the networks while a person works: place a body at a click, snap a body again."""
+
+import secrets
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from endplate.errors import EndplateError, InputError
+from endplate.geometry.landmarks import FloatArray, Vertebra
+from endplate.geometry.levels import above, below, level_index
+from endplate.imaging.radiograph import Radiograph
+from endplate.infer.pipeline import FilmReader
+from endplate.infer.refine import refine
+from endplate.models.resample import ImagePyramid
+
+__all__ = ["Assistant", "SnapStore", "body_at", "level_at"]
+
+_MOST_SNAPS: Final = 5000
+#: A body that the refiner moved further than this, in depths, was not the one clicked.
+_FAR: Final = 0.8
+_SQUARE: Final = 0.003
+
+
+class SnapStore:
+    """Vertebrae that the refiner placed, by token; the oldest are forgotten."""
+
+    def __init__(self) -> None:
+        self._items: OrderedDict[str, Vertebra] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def put(self, vertebra: Vertebra) -> str:
+        """Keep a vertebra and name it."""
+        token = secrets.token_hex(8)
+        with self._lock:
+            self._items[token] = vertebra
+            while len(self._items) > _MOST_SNAPS:
+                self._items.popitem(last=False)
+        return token
+
+    def get(self, token: str) -> Vertebra | None:
+        """The vertebra of a token."""
+        with self._lock:
+            return self._items.get(token)
+
+
+class Assistant:
+    """The refiner, loaded when it is first needed.
+
+    Parameters
+    ----------
+    weights : Path or None
+        Folder of the networks, by default those of the package.
+    """
+
+    def __init__(self, weights: Path | None = None) -> None:
+        self.weights = weights
+        self._reader: FilmReader | None = None
+        self._error = ""
+        self._lock = threading.Lock()
+        self._pyramid: tuple[str, ImagePyramid] | None = None
+
+    def unavailable(self) -> str:
+        """Why there is no help, empty if there is."""
+        try:
+            self._load()
+        except EndplateError as error:
+            return str(error)
+        return ""
+
+    def snap(self, film: Radiograph, body: FloatArray, level: str, down: FloatArray) -> Vertebra:
+        """Place the six points of the body near rough ones.
+
+        Parameters
+        ----------
+        body : (6, 2) array
+            Rough points; inferior ones NaN for the sacrum.
+        down : (2,) array
+            Direction from head to foot.
+
+        Raises
+        ------
+        InputError
+            If the networks are not installed, or find no body there.
+        """
+        reader = self._load()
+        x, y_scale = film.calibration.scale_xy
+        if abs(x / y_scale - 1) > _SQUARE:
+            raise InputError("the pixels of this film are not square; place the corners by hand")
+        with self._lock:
+            pyramid = self._pyramid_of(film)
+            (found,) = refine(pyramid, [body], reader.refiner, reader.calibrations.points, [down])
+        apart = np.hypot(*(np.nanmean(found.points, axis=0) - np.nanmean(body, axis=0)))
+        if not apart <= _FAR * found.depth:
+            raise InputError("no vertebral body was found there; place its corners by hand")
+        return Vertebra(level, found.points, found.covariance)
+
+    def _pyramid_of(self, film: Radiograph) -> ImagePyramid:
+        if self._pyramid is None or self._pyramid[0] != film.sha256:
+            self._pyramid = (film.sha256, ImagePyramid(film.pixels))
+        return self._pyramid[1]
+
+    def _load(self) -> FilmReader:
+        with self._lock:
+            if self._error:
+                raise InputError(self._error)
+            if self._reader is None:
+                try:
+                    self._reader = FilmReader(self.weights, threads=0)
+                except EndplateError:
+                    # Not with the path of the machine: this goes to browsers.
+                    self._error = "the networks are not part of this installation"
+                    raise InputError(self._error) from None
+            return self._reader
+
+
+def level_at(vertebrae: Sequence[Vertebra], y: float) -> str:
+    """Name for a body at that height: the free one next to its neighbours, else L1.
+
+    Parameters
+    ----------
+    vertebrae : sequence of Vertebra
+        Those on the film, with different levels.
+    """
+    if not vertebrae:
+        return "L1"
+    taken = {v.level for v in vertebrae}
+    order = sorted(vertebrae, key=lambda v: float(v.centre[1]))
+    higher = [v for v in order if v.centre[1] < y]
+    lower = [v for v in order if v.centre[1] >= y]
+    tries = []
+    if higher:
+        tries.append(below(higher[-1].level))
+    if lower:
+        tries.append(above(lower[0].level))
+    free = [x for x in tries if x is not None and x not in taken]
+    if free:
+        return free[0]
+    others = [x for x in ("T13", "L6") if x not in taken]
+    if higher and lower:
+        gap = range(level_index(higher[-1].level) + 1, level_index(lower[0].level))
+        others = [x for x in others if level_index(x) in gap]
+    if others:
+        return others[0]
+    raise InputError("no name is free there: shift the levels of the other bodies first")
+
+
+def body_at(
+    vertebrae: Sequence[Vertebra], x: float, y: float, level: str, rows: int
+) -> tuple[FloatArray, FloatArray]:
+    """Rough points of a body centred at a click, like its neighbours; and the way down.
+
+    Parameters
+    ----------
+    rows : int
+        Of the film: without neighbours a body is taken as a fourteenth of it deep.
+
+    Returns
+    -------
+    points : (6, 2) array
+    down : (2,) array
+    """
+    click = np.array([x, y])
+    whole = [v for v in vertebrae if not np.isnan(v.points).any()]
+    near = sorted(whole, key=lambda v: float(np.hypot(*(v.centre - click))))[:2]
+    if near:
+        weights = np.array([1 / max(float(np.hypot(*(v.centre - click))), 1.0) for v in near])
+        shapes = np.stack([v.points - v.points.mean(axis=0) for v in near])
+        shape = np.tensordot(weights / weights.sum(), shapes, axes=1)
+    else:
+        half, tall = rows / 28, rows / 36
+        facing = _facing(vertebrae)
+        shape = np.array([[1, -1], [0, -0.95], [-1, -1], [-1, 1], [0, 0.95], [1, 1]]) * np.array(
+            [half * facing, tall]
+        )
+    down = shape[[3, 5]].mean(axis=0) - shape[[0, 2]].mean(axis=0)
+    points: FloatArray = shape + click
+    if level == "S1":
+        points = points - shape[[0, 2]].mean(axis=0)
+        points[3:] = np.nan
+    return points, down
+
+
+def _facing(vertebrae: Sequence[Vertebra]) -> int:
+    forward = [float(v.points[0, 0] - v.points[2, 0]) for v in vertebrae]
+    return -1 if forward and np.nansum(forward) < 0 else 1

@@ -1,0 +1,219 @@
+"""The films of readings: where their files are, their pixels and thumbnails."""
+
+import hashlib
+import json
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from endplate.errors import EndplateError, InputError
+from endplate.imaging.radiograph import Radiograph
+from endplate.imaging.read import read_radiograph
+from endplate.review.library import FilmEntry, Library
+
+__all__ = ["FilmShelf", "pixel_bytes", "thumbnail"]
+
+_THUMB_HEIGHT: Final = 144
+_CACHE_BYTES: Final = 400 * 1024 * 1024
+_SUFFIXES: Final = ("", ".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+_MOST_HASHED: Final = 20_000
+
+
+class FilmShelf:
+    """Finds the films of readings and keeps those looked at last.
+
+    A film is taken only if the hash of its file is that of the reading, wherever it lies.
+
+    Parameters
+    ----------
+    library : Library
+    folders : sequence of Path
+        Where films may be, besides the places that readings and a batch's manifest name.
+    """
+
+    def __init__(self, library: Library, folders: Sequence[Path] = ()) -> None:
+        self.library = library
+        self.folders = [f.resolve() for f in (*folders, *_batch_export(library.folder))]
+        for folder in folders:
+            if not folder.is_dir():
+                raise InputError(f"{folder}: no such folder of films")
+        self._places: dict[str, Path] = {}
+        self._cache: OrderedDict[str, Radiograph] = OrderedDict()
+        self._lock = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        self._names: dict[str, list[Path]] | None = None
+        self._hashes: dict[Path, str] = {}
+
+    def path(self, entry: FilmEntry) -> Path | None:
+        """The film's file, None if it is nowhere."""
+        known = self._places.get(entry.key)
+        if known is not None and known.is_file():
+            return known
+        found = self._search(entry)
+        if found is not None:
+            self._places[entry.key] = found
+        return found
+
+    def radiograph(self, entry: FilmEntry) -> Radiograph:
+        """The film.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be found or is no film.
+        """
+        with self._lock:
+            film = self._cache.get(entry.key)
+            if film is not None:
+                self._cache.move_to_end(entry.key)
+                return film
+            own = self._locks.setdefault(entry.key, threading.Lock())
+        with own:  # the browser may ask for pixels and thumbnail at once
+            with self._lock:
+                film = self._cache.get(entry.key)
+            if film is None:
+                path = self.path(entry)
+                if path is None:
+                    raise InputError(
+                        "the film's file was not found; name its folder with --films when"
+                        " starting endplate review"
+                    )
+                film = read_radiograph(path)
+                self._keep(entry.key, film)
+        return film
+
+    def thumb(self, entry: FilmEntry) -> bytes:
+        """Small JPEG; kept on disk.
+
+        Raises
+        ------
+        InputError
+            As `radiograph`.
+        """
+        file = self.library.own / "thumbs" / f"{entry.key}.jpg"
+        try:
+            return file.read_bytes()
+        except OSError:
+            data = thumbnail(self.radiograph(entry).pixels)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        except OSError:
+            pass  # a folder that cannot be written to only costs time
+        return data
+
+    def _keep(self, key: str, film: Radiograph) -> None:
+        with self._lock:
+            self._cache[key] = film
+            while len(self._cache) > 1 and self._size() > _CACHE_BYTES:
+                self._cache.popitem(last=False)
+
+    def _size(self) -> int:
+        return sum(f.pixels.nbytes for f in self._cache.values())
+
+    def _search(self, entry: FilmEntry) -> Path | None:
+        summary = entry.current
+        said = summary.values["path"].replace("\\", "/")
+        wanted = summary.values["sha256"]
+        beside = (self.library.folder / entry.summaries[0].file).parent
+        for path in self._candidates(said, beside):
+            if self._is(path, wanted):
+                return path
+        for path in self._by_name().get(PurePosixPath(said).name, ()):
+            if self._is(path, wanted):
+                return path
+        return self._by_hash(wanted)
+
+    def _candidates(self, said: str, beside: Path) -> list[Path]:
+        if Path(said).is_absolute():
+            return [Path(said)]
+        folders = [beside, self.library.folder, self.library.folder.parent, *self.folders]
+        return [folder / said for folder in (*folders, Path.cwd())]
+
+    def _by_name(self) -> dict[str, list[Path]]:
+        """Files of the film folders by name, listed once."""
+        if self._names is None:
+            names: dict[str, list[Path]] = {}
+            for folder in (*self.folders, self.library.folder, self.library.folder.parent):
+                deep = folder in self.folders or folder == self.library.folder
+                for path in _files(folder, deep):
+                    names.setdefault(path.name, []).append(path)
+            self._names = names
+        return self._names
+
+    def _by_hash(self, wanted: str) -> Path | None:
+        """A film under another name, among the folders that were named."""
+        if not wanted:
+            return None
+        tried = 0
+        for paths in self._by_name().values():
+            for path in paths:
+                inside = any(path.is_relative_to(f) for f in self.folders)
+                if not inside or path.suffix.lower() not in _SUFFIXES or tried > _MOST_HASHED:
+                    continue
+                tried += 1
+                if self._is(path, wanted):
+                    return path
+        return None
+
+    def _is(self, path: Path, wanted: str) -> bool:
+        """Whether a file is the film with that hash; one without a hash must be readable."""
+        try:
+            if not path.is_file():
+                return False
+            if path not in self._hashes:
+                with path.open("rb") as file:
+                    self._hashes[path] = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            return False
+        if wanted:
+            return self._hashes[path] == wanted
+        try:
+            read_radiograph(path)
+        except EndplateError:
+            return False
+        return True
+
+
+def pixel_bytes(film: Radiograph) -> bytes:
+    """Row by row, 8 bits, or 16 bits with the low byte first."""
+    pixels = np.ascontiguousarray(film.pixels)
+    return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def thumbnail(pixels: npt.NDArray[np.generic]) -> bytes:
+    """JPEG of 144 rows at most, stretched between the 1st and 99th percentile."""
+    rows, columns = pixels.shape
+    scale = min(1.0, _THUMB_HEIGHT / max(rows, columns))
+    size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
+    small = cv2.resize(pixels.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    low, high = np.percentile(small, (1, 99))
+    grey = np.clip((small - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
+    _, data = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, 80])
+    return data.tobytes()
+
+
+def _batch_export(folder: Path) -> list[Path]:
+    """The export that a batch read, from its manifest."""
+    try:
+        values = json.loads((folder / "manifest.json").read_bytes())
+        export = Path(values["configuration"]["export"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [export] if export.is_dir() else []
+
+
+def _files(folder: Path, deep: bool) -> list[Path]:
+    if not deep:
+        try:
+            return [p for p in folder.iterdir() if p.is_file()]
+        except OSError:
+            return []
+    return [Path(place, name) for place, _, names in os.walk(folder) for name in names]

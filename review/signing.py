@@ -1,0 +1,162 @@
+"""Signing: an edit becomes a new reading; nothing is ever written over."""
+
+import os
+import threading
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from endplate.checked import Record
+from endplate.errors import InputError
+from endplate.reports.reading_json import reading_text
+from endplate.review.audit import AuditTrail
+from endplate.review.editing import (
+    Edit,
+    changes_between,
+    mark_reasons,
+    measure_edit,
+)
+from endplate.review.library import FilmEntry, Library
+from endplate.review.people import Person
+from endplate.study.reading import Quality, Reader, Reading, Reason
+from endplate.study.serialise import reading_to_dict
+
+__all__ = ["Conflict", "Signature", "Signer", "read_signature", "signed_reading", "write_new"]
+
+_VERDICTS: Final[tuple[Literal["accepted", "flagged", "rejected"], ...]] = (
+    "accepted",
+    "flagged",
+    "rejected",
+)
+
+
+class Conflict(InputError):
+    """Somebody else signed the film in the meantime."""
+
+    def __init__(self, entry: FilmEntry) -> None:
+        values = entry.current.values
+        self.reading = entry.current.id
+        self.reader, self.created = values["reader"], values["created"]
+        super().__init__(f"{self.reader} signed this film at {self.created} while you worked on it")
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The reader's verdict on a film.
+
+    Parameters
+    ----------
+    verdict : {"accepted", "flagged", "rejected"}
+    note : str
+        A sentence of the reader's, may be empty.
+    overrule : str
+        Id of a conflicting reading that a reviewer has seen and overrules; else empty.
+    """
+
+    verdict: Literal["accepted", "flagged", "rejected"] = "accepted"
+    note: str = ""
+    overrule: str = ""
+
+
+def read_signature(record: Record) -> Signature:
+    """Check what the browser sent."""
+    return Signature(
+        record.choice("verdict", _VERDICTS),
+        " ".join(record.text("note", default="").split()),
+        record.text("overrule", default=""),
+    )
+
+
+def signed_reading(
+    base: Reading, edit: Edit, signature: Signature, person: Person, *, parent: str | None
+) -> Reading:
+    """The reading that a person signs."""
+    reasons = mark_reasons(edit)
+    if signature.note or signature.verdict != "accepted":
+        text = signature.note or f"The reader {signature.verdict} the reading."
+        reasons = (*reasons, Reason("reader_note", text))
+    return Reading(
+        id=str(uuid.uuid4()),
+        parent=parent,
+        created=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        reader=Reader("person", person.name),
+        source=replace(base.source, position=edit.position),
+        calibration=edit.calibration,
+        quality=Quality(signature.verdict, reasons),
+        vertebrae=edit.vertebrae,
+        measurements=measure_edit(edit),
+    )
+
+
+def write_new(folder: Path, reading: Reading) -> Path:
+    """Write a reading into a folder under its id; never over another.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    path = folder / f"{reading.id}.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(reading_text(reading))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    return path
+
+
+class Signer:
+    """Writes signed readings and their audit lines, one at a time."""
+
+    def __init__(self, library: Library, audit: AuditTrail) -> None:
+        self.library, self.audit = library, audit
+        self._lock = threading.Lock()
+
+    def sign(
+        self, entry: FilmEntry, base: Reading, edit: Edit, signature: Signature, person: Person
+    ) -> Reading:
+        """Sign a film.
+
+        Parameters
+        ----------
+        base : Reading
+            Where the edit started, one of the film's.
+
+        Raises
+        ------
+        Conflict
+            If another reading than `base` counts by now, and no reviewer overrules it.
+        InputError
+            If the reading cannot be written.
+        """
+        with self._lock:
+            current = entry.current.id
+            parent = base.id
+            if current != base.id:
+                if person.role != "reviewer" or signature.overrule != current:
+                    raise Conflict(entry)
+                parent = current  # the chain stays one line; the trail names both
+            reading = signed_reading(base, edit, signature, person, parent=parent)
+            path = write_new(self.library.own / "readings", reading)
+            self.audit.write(person.name, person.role, "sign", **_line(entry, base, edit, reading))
+            self.library.add(path, reading_to_dict(reading))
+        return reading
+
+
+def _line(entry: FilmEntry, base: Reading, edit: Edit, reading: Reading) -> dict[str, Any]:
+    note = next((r.message for r in reading.quality.reasons if r.code == "reader_note"), "")
+    return {
+        "film": entry.key,
+        "reading": reading.id,
+        "parent": reading.parent,
+        "started_from": base.id,
+        "overrules": reading.parent if reading.parent != base.id else None,
+        "verdict": reading.quality.status,
+        "note": note,
+        "changes": changes_between(base, edit),
+    }
