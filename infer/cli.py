@@ -11,7 +11,7 @@ from typer.exceptions import TyperException
 
 from endplate import __version__
 from endplate.errors import EndplateError, InputError, MissingDependency
-from endplate.infer.commands import batch
+from endplate.infer.commands import batch, review
 
 __all__ = ["app", "main"]
 
@@ -233,6 +233,7 @@ def export(context: typer.Context) -> int:
 
 
 batch.register(app)
+review.register(app)
 
 
 def main(argv: list[str] | None = None) -> int:
