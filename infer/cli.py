@@ -102,6 +102,10 @@ def score(
         str, typer.Option(help="auto, cpu, cuda, tensorrt or openvino; see endplate info.")
     ] = "auto",
     threads: Annotated[int, typer.Option(help="Threads of the networks; 0: all cores.")] = 0,
+    weights: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of networks of your own; see docs/training.md."),
+    ] = None,
 ) -> int:
     """Find and measure the vertebrae of lateral films.
 
@@ -129,6 +133,7 @@ def score(
         keep_identity=keep_identity,
         provider=provider,
         threads=threads,
+        weights=weights,
         debug=_debug(),
     )
     return score_films(paths, options)

@@ -34,6 +34,7 @@ class ScoreOptions:
     keep_identity: bool = False
     provider: str = "auto"
     threads: int = 0
+    weights: Path | None = None
     debug: bool = False
 
     def output_folder(self) -> OutputFolder | None:
@@ -121,7 +122,7 @@ def score(
     """
 
     def shipped() -> FilmReader:
-        return FilmReader(provider=options.provider, threads=options.threads)
+        return FilmReader(options.weights, provider=options.provider, threads=options.threads)
 
     run = _Run(options, make_reader or shipped, options.output_folder())
     for path in paths:

@@ -21,7 +21,9 @@ __all__ = ["Anchor", "Found", "find_column"]
 _SECOND_LOOK_DEPTH: Final = 38.0
 #: The second look is left out where the first already saw bodies of this depth.
 _DEEP_ENOUGH: Final = 30.0
-_LARGEST_WINDOW: Final = 1024 * 448
+_LARGEST_WINDOW: Final = 1024 * 512
+_SIDEWAYS: Final = 4.5
+"""Depths that the second look shows on either side of the column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,15 @@ class Found:
         Quarter turns, clockwise as seen, by which the stored film must be turned to stand.
     downward : (2,) array
         Direction from head to foot in the stored film.
+    candidates : tuple of Candidate
+        All that the column was chosen from.
     """
 
     scores: FilmScores
     column: NamedColumn | None
     turned: int
     downward: FloatArray
+    candidates: tuple[Candidate, ...] = ()
 
 
 def find_column(
@@ -115,7 +120,7 @@ def _look(
         _, closer = _run(pyramid, network, window)
         candidates = closer or candidates
     named = _name(candidates, config, downward, anchors)
-    return Found(scores, named or column, turned, downward)
+    return Found(scores, named or column, turned, downward, tuple(candidates))
 
 
 def _name(
@@ -192,9 +197,10 @@ def _second_window(
     centres = np.array([c.centre for c in column.candidates]) @ rotation
     corners = np.array([[0, 0], [shape[1] - 1, 0], [0, shape[0] - 1], [shape[1] - 1, shape[0] - 1]])
     edges = corners @ rotation
-    margin = np.array([2.6, 3.2]) * depth
-    low = np.maximum(centres.min(axis=0) - margin, edges.min(axis=0))
-    high = np.minimum(centres.max(axis=0) + margin, edges.max(axis=0))
+    # the whole height of the film: the first look may have missed the small upper bodies
+    aside = np.array([_SIDEWAYS * depth, np.inf])
+    low = np.maximum(centres.min(axis=0) - aside, edges.min(axis=0))
+    high = np.minimum(centres.max(axis=0) + aside, edges.max(axis=0))
     step = max(step, float(np.sqrt(np.prod(np.maximum(high - low, 1)) / _LARGEST_WINDOW)))
     size = np.maximum(np.ceil((high - low) / step / 64) * 64, 128).astype(int)
     return np.column_stack([rotation * step, rotation @ low]), (int(size[1]), int(size[0]))

@@ -29,12 +29,14 @@ class NamingConfig:
     """Weights of the dynamic program, in nats.
 
     `temperature` divides the level evidence: that of neighbouring bodies is not independent.
-    `threshold` is the score at which a candidate neither gains nor costs.
+    `threshold` is the score at which a candidate neither gains nor costs; `level_gain`, how much
+    a level as likely as chance counts as evidence for a body (0: not at all, 1: fully).
     """
 
     temperature: float = 2.0
     threshold: float = 0.3
     body_weight: float = 1.0
+    level_gain: float = 0.5
     skipped: float = 4.0
     irregular: float = 4.0
     spacing_sd: float = 0.16
@@ -154,11 +156,13 @@ def _unary(
 ) -> FloatArray:
     """(N, L) gain of using candidate i as level l."""
     bias = math.log(config.threshold / (1 - config.threshold))
+    chance = config.level_gain * math.log(len(CLASSES))
     out = np.full((len(ordered), len(CLASSES)), _IMPOSSIBLE)
     for i, c in enumerate(ordered):
         score = min(max(c.score, 1e-4), 1 - 1e-4)
         body = config.body_weight * (math.log(score / (1 - score)) - bias)
-        levels = np.maximum(c.log_levels, -9.0) / config.temperature
+        # against a level drawn at random: a body that looks like its level is a better body
+        levels = (np.maximum(c.log_levels, -9.0) + chance) / config.temperature
         if c.sacrum:
             out[i, _S1] = body
         else:

@@ -19,6 +19,7 @@ from endplate.models.calibration import Calibrations
 from endplate.study.reading import Reading
 from endplate.train.accuracy import FilmResult, Truth, judge_film, summarise
 from endplate.train.calibrate import Residual, fit_points, residual_of
+from endplate.train.calibrate_naming import NamingCase, fit_naming
 from endplate.train.data import FilmSet
 from endplate.train.tables import accuracy_markdown
 from endplate.train.truths import load_cases
@@ -39,8 +40,8 @@ class EvaluateConfig:
     only : list of int
         Folds to evaluate; empty: all.
     calibrate : bool
-        Fit the error model of the points on the other folds before judging a fold, and on all
-        folds for ``calibration.json`` in `out`.
+        Fit the error model of the points and the weights of the naming on the other folds before
+        judging a fold, and on all folds for ``calibration.json`` in `out`.
     overlays : int
         How many of the best, middle and worst films to draw.
     """
@@ -114,15 +115,31 @@ def run_evaluation(config: EvaluateConfig, out: Path) -> Evaluation:
     fitted = None
     per_fold: dict[int, Calibrations] = {}
     if config.calibrate:
-        fitted = replace(base, points=fit_points(residuals))
-        per_fold = {
-            fold: replace(base, points=fit_points([r for r in residuals if r.fold != fold]))
-            for fold in sorted({c.fold for c in cases})
-            if len({c.fold for c in cases}) > 1
-        }
+        namings = [n for case in cases for n in _naming_cases(case)]
+        fitted = _fit(base, residuals, namings)
+        folds = sorted({c.fold for c in cases})
+        for fold in folds if len(folds) > 1 else []:
+            per_fold[fold] = _fit(
+                base,
+                [r for r in residuals if r.fold != fold],
+                [n for n in namings if n.fold != fold],
+            )
     evaluation = _judge(config, cases, per_fold, base, unreadable, fitted)
     _write(evaluation, config, out, residuals)
     return evaluation
+
+
+def _fit(
+    base: Calibrations, residuals: Sequence[Residual], namings: Sequence[NamingCase]
+) -> Calibrations:
+    return replace(base, points=fit_points(residuals), naming=fit_naming(namings, base.naming))
+
+
+def _naming_cases(case: _Read) -> list[NamingCase]:
+    if case.truth is None:
+        return []
+    found = case.found.found
+    return [NamingCase(found.candidates, found.downward, case.truth, case.fold)]
 
 
 def _folds(config: EvaluateConfig) -> list[int]:
@@ -197,7 +214,6 @@ def _judge(
                 calibrations = per_fold.get(case.fold, fitted or base)
                 readers[case.fold] = _reader(config, case.fold, calibrations)
             reader = readers[case.fold]
-            # the naming and the points do not change, but their covariances do
             result = reader.find(case.radiograph.pixels, case.radiograph.calibration)
             reading = reader.report(case.radiograph, result)
             if case.truth is None:
