@@ -1,0 +1,163 @@
+"""Results of a reading as DICOM files: what goes back to a PACS."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from endplate.errors import InputError, MissingDependency, UnknownName
+from endplate.reports.reading_json import reading_text
+from endplate.study.reading import Reading
+
+if TYPE_CHECKING:
+    from endplate.reports.dicom.film import Film
+    from endplate.reports.dicom.uids import UidMaker
+
+__all__ = ["KINDS", "require_dicom_results", "write_dicom_results"]
+
+#: Structured report, presentation state, secondary capture.
+KINDS: Final = ("sr", "gsps", "sc")
+
+
+def require_dicom_results() -> None:
+    """Raise `MissingDependency` unless what writes DICOM objects is installed."""
+    if find_spec("highdicom") is None:
+        raise MissingDependency("highdicom", "dicom", "writing DICOM results")
+
+
+def write_dicom_results(
+    reading: Reading,
+    source_path: str | Path,
+    out_dir: str | Path,
+    *,
+    uid_root: str = "2.25",
+    deterministic: bool = False,
+    kinds: Iterable[str] = ("sr", "gsps"),
+    name: str | None = None,
+    time_point: str | None = None,
+    index_level: str | None = None,
+) -> tuple[Path, ...]:
+    """Write a reading as DICOM objects that refer to its film.
+
+    Parameters
+    ----------
+    reading : Reading
+        Of the film at `source_path`. A rejected reading gives a structured report only: there
+        is nothing to draw.
+    source_path : path
+        The DICOM film. Patient and study are taken from it.
+    out_dir : path
+        Folder, made if it does not exist.
+    uid_root : str
+        Root of the new identifiers, ``2.25`` or one of your own.
+    deterministic : bool
+        The same reading and film then always give the same files, byte for byte.
+    kinds : iterable of str
+        Some of `KINDS`.
+    name : str, optional
+        Stem of the new files, by default that of the film; ``-sr.dcm`` and the like are added.
+    time_point : str, optional
+        Of the follow-up, such as ``pre-operative`` or ``3 months``; written into the report.
+    index_level : str, optional
+        The injured level, for what is drawn.
+
+    Returns
+    -------
+    tuple of Path
+        In the order of `KINDS`.
+
+    Raises
+    ------
+    MissingDependency
+        If highdicom is not installed.
+    UnknownName
+        If a kind is none of the three.
+    InputError
+        If the film is no DICOM film, or not the one that was read, or the folder cannot be
+        written to.
+    """
+    require_dicom_results()
+    wanted = list(kinds)
+    for kind in wanted:
+        if kind not in KINDS:
+            raise UnknownName("kind of DICOM result", kind, KINDS)
+    if time_point is not None and not 0 < len(time_point.strip()) <= 64:
+        raise InputError(f"time point {time_point!r}: expected 1 to 64 characters")
+    source_path, out_dir = Path(source_path), Path(out_dir)
+    source = _header(source_path, reading)
+
+    from endplate.reports.dicom.film import film_of
+    from endplate.reports.dicom.uids import UidMaker
+
+    film = film_of(source, reading, source_path.name)
+    seed = reading_text(reading) + film.header.SOPInstanceUID + str(time_point) + str(index_level)
+    uids = UidMaker(uid_root, seed if deterministic else None)
+    if reading.quality.status == "rejected" or not reading.vertebrae:
+        wanted = [kind for kind in wanted if kind == "sr"]
+    made = [
+        (kind, _build(kind, reading, source_path, film, uids, time_point, index_level))
+        for kind in KINDS
+        if kind in wanted
+    ]
+    return _save(made, out_dir, name or source_path.stem)
+
+
+def _header(path: Path, reading: Reading) -> Dataset:
+    """Header of the film, after a check that it is the file that was read."""
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        if digest != reading.source.sha256:
+            raise InputError(
+                f"{path.name}: is not the file that was read: its SHA-256 begins with"
+                f" {digest[:12]}, that of the reading with {reading.source.sha256[:12]}"
+            )
+        return dcmread(path, stop_before_pixels=True, force=True)
+    except OSError as error:
+        raise InputError(f"{path.name}: cannot be read: {error.strerror}") from error
+    except InputError:
+        raise
+    except Exception as error:  # whatever a damaged file makes the parser do
+        raise InputError(f"{path.name}: is no DICOM film that can be read ({error})") from error
+
+
+def _build(
+    kind: str,
+    reading: Reading,
+    source_path: Path,
+    film: "Film",
+    uids: "UidMaker",
+    time_point: str | None,
+    index_level: str | None,
+) -> Dataset:
+    if kind == "sr":
+        from endplate.reports.dicom.sr import build_sr
+
+        return build_sr(reading, film, uids, time_point)
+    if kind == "gsps":
+        from endplate.reports.dicom.gsps import build_gsps
+
+        return build_gsps(reading, film, uids, index_level)
+    from endplate.imaging.read import read_radiograph
+    from endplate.reports.dicom.secondary import build_secondary_capture
+    from endplate.reports.overlay import draw_overlay
+
+    radiograph = read_radiograph(source_path)
+    picture = draw_overlay(radiograph.pixels, reading, index_level=index_level)
+    return build_secondary_capture(reading, film, uids, picture)
+
+
+def _save(made: Sequence[tuple[str, Dataset]], out_dir: Path, name: str) -> tuple[Path, ...]:
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        paths = []
+        for kind, dataset in made:
+            path = out_dir / f"{name}-{kind}.dcm"
+            dataset.save_as(path, enforce_file_format=True)
+            paths.append(path)
+        return tuple(paths)
+    except OSError as error:
+        raise InputError(f"{out_dir}: cannot be written to: {error.strerror}") from error

@@ -1,0 +1,225 @@
+"""A reading as a grayscale softcopy presentation state: lines and texts over the film itself.
+
+The film is shown as its own header says; the state adds a layer with the bodies, one with the
+names of the levels, one with the main angles of the index level and one with its numbers.
+"""
+
+import math
+from typing import Final
+
+import highdicom as hd
+import numpy as np
+from highdicom import pr
+
+from endplate import __version__
+from endplate.errors import InputError
+from endplate.geometry.landmarks import FloatArray, Vertebra
+from endplate.geometry.levels import CORNERS, POINTS
+from endplate.geometry.measurement import Measurement
+from endplate.reports.dicom.codes import LINES, UNITS
+from endplate.reports.dicom.film import Film, names_as_they_are
+from endplate.reports.dicom.sr import MANUFACTURER, created_at, stamp
+from endplate.reports.dicom.uids import UidMaker
+from endplate.reports.words import choose_index, find, headlines, label
+from endplate.study.reading import Reading
+
+__all__ = ["build_gsps"]
+
+_SERIES_NUMBER: Final = 9102
+_HALF_PIXEL: Final = 0.5
+#: Short name of the angles that are drawn, and whether behind the spine.
+_ANGLES: Final = {
+    "regional_kyphosis_deg": ("RK", True),
+    "vertebral_kyphosis_deg": ("VK", False),
+}
+#: Layer, what it holds, colour as red, green, blue from 0 to 255.
+_LAYERS: Final = (
+    ("BODIES", "Vertebral bodies", (90, 200, 250)),
+    ("LEVELS", "Names of the levels", (255, 255, 255)),
+    ("ANGLES", "Angles of the index level", (255, 200, 60)),
+    ("NUMBERS", "Main measurements", (255, 255, 255)),
+)
+_WORDS: Final = {"deg": " deg", "mm": " mm", "ratio": "", "%": " %", "grade": "", "mm2": " mm2"}
+_DIGITS: Final = {"deg": 1, "mm": 1, "ratio": 2, "%": 0, "grade": 0, "mm2": 0}
+
+
+@names_as_they_are()
+def build_gsps(
+    reading: Reading, film: Film, uids: UidMaker, index_level: str | None = None
+) -> pr.GrayscaleSoftcopyPresentationState:
+    """The presentation state of a reading.
+
+    Parameters
+    ----------
+    film : Film
+        The film that was read; a grey one.
+    uids : UidMaker
+        Makes the identifiers of the new objects.
+    index_level : str, optional
+        The injured level; by default as `choose_index` decides.
+
+    Raises
+    ------
+    InputError
+        If the film is in colour, or the reading has nothing to draw.
+    """
+    if film.header.SamplesPerPixel != 1:
+        raise InputError(f"{film.name}: is in colour; a presentation state needs a grey film")
+    if not reading.vertebrae:
+        raise InputError(f"{film.name}: the reading has no vertebrae that could be drawn")
+    created = created_at(reading)
+    layers = [
+        pr.GraphicLayer(name, i + 1, words, hd.color.CIELabColor.from_rgb(*colour))
+        for i, (name, words, colour) in enumerate(_LAYERS)
+    ]
+    state = pr.GrayscaleSoftcopyPresentationState(
+        referenced_images=[film.header],
+        series_instance_uid=uids.make("series of the presentation state"),
+        series_number=_SERIES_NUMBER,
+        sop_instance_uid=uids.make("presentation state"),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        manufacturer_model_name="endplate",
+        software_versions=__version__,
+        device_serial_number="0",
+        content_label="ENDPLATE",
+        content_description="Vertebral bodies and angles",
+        series_description="endplate lines and angles",
+        specific_character_set=film.character_set,
+        graphic_layers=layers,
+        graphic_annotations=_annotations(reading, film, layers, index_level),
+        presentation_lut_transformation=hd.PresentationLUTTransformation(
+            presentation_lut_shape="INVERSE" if _inverted(film) else "IDENTITY"
+        ),
+    )
+    state.PresentationCreationDate = created.strftime("%Y%m%d")
+    state.PresentationCreationTime = created.strftime("%H%M%S")
+    stamp(state, created)
+    state.BodyPartExamined = film.body_part
+    area = state.DisplayedAreaSelectionSequence[0]
+    x, y = reading.calibration.scale_xy
+    if abs(x / y - 1) > 1e-3:
+        area.PresentationPixelAspectRatio = [round(10000 * y / x), 10000]
+    return state
+
+
+def _inverted(film: Film) -> bool:
+    """Whether low values of the film are to be shown bright."""
+    header = film.header
+    interpretation, shape = str(header.PhotometricInterpretation), str(header.PresentationLUTShape)
+    return interpretation == "MONOCHROME1" or shape == "INVERSE"
+
+
+def _annotations(
+    reading: Reading, film: Film, layers: list[pr.GraphicLayer], index_level: str | None
+) -> list[pr.GraphicAnnotation]:
+    index = choose_index(reading, index_level)
+    level = None if index is None else index.level
+    angles = [_angle(reading, name, level) for name in _ANGLES]
+    lines = [line for drawn in angles for line in drawn[0]]
+    contents: tuple[tuple[list[pr.GraphicObject], list[pr.TextObject]], ...] = (
+        ([o for v in reading.vertebrae for o in _body(v)], []),
+        ([], [t for v in reading.vertebrae for t in _name(v, level)]),
+        (lines, [text for drawn in angles for text in drawn[1]]),
+        ([], [_numbers(reading, film, level)]),
+    )
+    return [
+        pr.GraphicAnnotation(
+            referenced_images=[film.header],
+            graphic_layer=layer,
+            graphic_objects=objects or None,
+            text_objects=texts or None,
+        )
+        for layer, (objects, texts) in zip(layers, contents, strict=True)
+        if objects or texts
+    ]
+
+
+def _object(kind: str, points: FloatArray) -> pr.GraphicObject:
+    return pr.GraphicObject(kind, points + _HALF_PIXEL, "PIXEL")
+
+
+def _text(words: str, at: FloatArray) -> pr.TextObject:
+    x, y = (float(v) + _HALF_PIXEL for v in at)
+    return pr.TextObject(words, "PIXEL", anchor_point=(x, y), anchor_point_visible=False)
+
+
+def _body(vertebra: Vertebra) -> list[pr.GraphicObject]:
+    """Outline through the points that were seen, closed where all corners were."""
+    points = np.array([vertebra.point(name) for name in POINTS if vertebra.has(name)])
+    if vertebra.has(*CORNERS):
+        points = np.vstack([points, points[:1]])
+    return [_object("POLYLINE", points)] if len(points) > 1 else []
+
+
+def _name(vertebra: Vertebra, index: str | None) -> list[pr.TextObject]:
+    """The level's name behind the body, the index level in angle brackets."""
+    back, front = _sides(vertebra)
+    if back is None or front is None:
+        return []
+    words = f"<{vertebra.level}>" if vertebra.level == index else vertebra.level
+    return [_text(words, back + (back - front) * 0.35)]
+
+
+def _sides(vertebra: Vertebra) -> tuple[FloatArray | None, FloatArray | None]:
+    """Middle of what was seen of the posterior and of the anterior wall."""
+    out = []
+    for rows in ([2, 3], [0, 5]):
+        seen = vertebra.points[rows]
+        seen = seen[np.isfinite(seen[:, 0])]
+        out.append(seen.mean(axis=0) if len(seen) else None)
+    return out[0], out[1]
+
+
+def _angle(
+    reading: Reading, name: str, level: str | None
+) -> tuple[list[pr.GraphicObject], list[pr.TextObject]]:
+    """The two lines of an angle drawn out to one side, and its value between their ends."""
+    short, behind = _ANGLES[name]
+    measurement = find(reading.measurements, name, level)
+    if measurement is None:
+        return [], []
+    bodies = {v.level: v for v in reading.vertebrae}
+    objects, starts, tips = [], [], []
+    for landmark in measurement.between:
+        line, _, of_level = landmark.rstrip(")").partition("(")
+        body = bodies.get(of_level)
+        if line not in LINES or body is None:
+            return [], []
+        start, end = (body.point(p) for p in LINES[line][0])  # posterior, anterior
+        if behind:
+            start, end = end, start
+        tip = end + (end - start) * (0.9 if behind else 0.5)
+        if not np.isfinite(tip).all():
+            return [], []
+        objects.append(_object("POLYLINE", np.array([start, tip])))
+        starts.append(start)
+        tips.append(tip)
+    middle: FloatArray = np.mean(tips, axis=0)
+    away = (middle - np.mean(starts, axis=0)) * 0.2
+    return objects, [_text(f"{short} {_value(measurement)}", middle + away)]
+
+
+def _value(measurement: Measurement) -> str:
+    """Value with half its 90 % interval in plain letters, which every viewer has."""
+    digits, unit = _DIGITS[measurement.unit], _WORDS[measurement.unit]
+    low, high = measurement.interval90
+    error = ""
+    if measurement.unit != "grade" and math.isfinite(high - low):
+        error = f" +/- {(high - low) / 2:.{digits}f}"
+    return f"{measurement.value + 0.0:.{digits}f}{error}{unit}"
+
+
+def _numbers(reading: Reading, film: Film, level: str | None) -> pr.TextObject:
+    """The main measures as lines of text in an upper corner, on the emptier side of the film."""
+    lines = [f"endplate {__version__}, {reading.quality.status}, for research use"]
+    if level is not None:
+        lines.append(f"Index level {level}")
+    lines += [f"{label(m)}: {_value(m)}" for m in headlines(reading, level) if m.unit in UNITS]
+    words = "\r\n".join(lines).encode("ascii", "replace").decode("ascii")[:1024]
+    columns, rows = float(film.header.Columns), float(film.header.Rows)
+    spine = np.nanmean([v.centre[0] for v in reading.vertebrae])
+    left = 0.02 if spine > columns / 2 else 0.58
+    bottom = min(0.02 + 0.022 * len(lines), 0.98)
+    box = (left * columns, 0.02 * rows, (left + 0.4) * columns, bottom * rows)
+    return pr.TextObject(words, "PIXEL", bounding_box=box, text_justification="LEFT")

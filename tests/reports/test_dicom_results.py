@@ -1,0 +1,300 @@
+"""DICOM results: checked by other programs, and read back to the same numbers."""
+
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from endplate.errors import InputError, MissingDependency, UnknownName
+from endplate.geometry.landmarks import Vertebra
+from endplate.geometry.measure import measure
+from endplate.infer.dicom_results import write_dicom_results
+from endplate.reports.dicom.readback import read_sr, time_point_of_sr
+from endplate.study.identity import without_identity
+from endplate.study.reading import Quality, Reader, Reading
+from endplate.study.serialise import reading_to_dict
+
+from ..dicom_samples import complaints, make_film, make_reading, tool
+
+KINDS = ("sr", "gsps", "sc")
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_film(tmp_path_factory.mktemp("film") / "film.dcm")
+
+
+@pytest.fixture(scope="module")
+def reading(film: Path) -> Reading:
+    return make_reading(film)
+
+
+@pytest.fixture(scope="module")
+def written(
+    film: Path, reading: Reading, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, ...]:
+    folder = tmp_path_factory.mktemp("results")
+    return write_dicom_results(
+        reading, film, folder, kinds=KINDS, uid_root="1.2.3", time_point="pre-operative"
+    )
+
+
+def values(reading: Reading) -> dict[str, Any]:
+    """Of a reading what a report holds: no undefined measures, no covariance across points."""
+    out = reading_to_dict(reading)
+    out["measurements"] = sorted(
+        (m for m in out["measurements"] if m["value"] is not None),
+        key=lambda m: (m["level"], m["name"]),
+    )
+    for vertebra in out["vertebrae"]:
+        del vertebra["covariance_full"]
+    return out
+
+
+def test_every_object_passes_the_checkers(written: tuple[Path, ...]) -> None:
+    assert [p.name for p in written] == ["film-sr.dcm", "film-gsps.dcm", "film-sc.dcm"]
+    assert {p.name: complaints(p) for p in written} == {p.name: [] for p in written}
+
+
+def test_report_is_read_back_to_the_same_reading(
+    written: tuple[Path, ...], reading: Reading
+) -> None:
+    again = read_sr(written[0])
+    assert values(again) == values(reading)
+    assert len(again.measurements) > 100
+    assert time_point_of_sr(dcmread(written[0])) == "pre-operative"
+
+
+def test_points_that_were_not_seen_and_unknown_errors_come_back(
+    film: Path, reading: Reading, tmp_path: Path
+) -> None:
+    points = reading.vertebrae[0].points.copy()
+    points[[1, 5]] = np.nan  # superior middle, inferior anterior
+    vertebrae = (Vertebra(reading.vertebrae[0].level, points), *reading.vertebrae[1:])
+    changed = replace(
+        reading,
+        parent="earlier",
+        reader=Reader("person", "Reader^First"),
+        source=replace(reading.source, facing=None, position=None, view="other"),
+        quality=Quality("accepted"),
+        vertebrae=vertebrae,
+        measurements=measure(vertebrae, reading.calibration),
+    )
+    path, state = write_dicom_results(changed, film, tmp_path)
+    assert values(read_sr(path)) == values(changed)
+    assert complaints(path) == complaints(state) == []
+
+
+def test_report_is_legible_to_dcmtk(written: tuple[Path, ...], reading: Reading) -> None:
+    program = tool("dsrdump", "dcmtk")
+    done = subprocess.run([program, "+Pl", written[0]], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    regional = next(
+        m for m in reading.measurements if (m.name, m.level) == ("regional_kyphosis_deg", "L1")
+    )
+    _, _, after = done.stdout.partition('"L1 Regional kyphosis"')
+    group, _, _ = after.partition('"Measurement Group"')
+    assert f'"Cobb angle")="{round(regional.value, 4)}"' in group
+    assert group.count('"Arm of angle")=(POLYLINE') == 2
+    assert '(S-T12:I-L2,99ENDPLATE,"sup(T12) to inf(L2)")' in group
+    assert '(66794005,SCT,"L1 vertebra")' in group
+    assert '"Algorithm Name")="endplate"' in group
+    assert "Pre-operative" in group
+
+
+def test_coordinates_count_from_the_outer_corner_of_the_first_pixel(
+    written: tuple[Path, ...], reading: Reading
+) -> None:
+    l1 = next(v for v in reading.vertebrae if v.level == "L1")
+    expected = np.vstack([l1.points, l1.points[:1]]) + 0.5
+    report = dcmread(written[0])
+    outlines = [i for i in items(report) if name_of(i) == "Image Region"]
+    found = [np.reshape(i.GraphicData, (-1, 2)) for i in outlines]
+    assert any(np.allclose(f, expected, atol=2e-3) for f in found)
+    state = dcmread(written[1])
+    drawn = [
+        np.reshape(o.GraphicData, (-1, 2))
+        for a in state.GraphicAnnotationSequence
+        if a.GraphicLayer == "BODIES"
+        for o in a.GraphicObjectSequence
+    ]
+    assert len(drawn) == len(reading.vertebrae)
+    assert any(d.shape == expected.shape and np.allclose(d, expected, atol=2e-3) for d in drawn)
+    assert {o.GraphicAnnotationUnits for a in state.GraphicAnnotationSequence
+            for o in a.get("GraphicObjectSequence", ())} == {"PIXEL"}  # fmt: skip
+
+
+def test_presentation_state_says_level_names_and_angles(written: tuple[Path, ...]) -> None:
+    state = dcmread(written[1])
+    texts = [
+        t.UnformattedTextValue
+        for a in state.GraphicAnnotationSequence
+        for t in a.get("TextObjectSequence", ())
+    ]
+    assert {"T12", "<L1>", "S1"} <= set(texts)
+    assert any(t.startswith("RK ") and " +/- " in t and t.endswith(" deg") for t in texts)
+    assert any("for research use" in t for t in texts)
+
+
+def test_objects_refer_to_the_film_and_belong_to_its_study(
+    written: tuple[Path, ...], film: Path
+) -> None:
+    source = dcmread(film)
+    report, state, picture = (dcmread(p) for p in written)
+    for ds in (report, state, picture):
+        assert ds.StudyInstanceUID == source.StudyInstanceUID
+        assert ds.PatientID == source.PatientID
+        assert ds.PatientName == source.PatientName
+        assert ds.SOPInstanceUID.startswith("1.2.3.")
+        assert ds.SeriesInstanceUID.startswith("1.2.3.")
+    evidence = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    series = state.ReferencedSeriesSequence[0]
+    assert evidence.SeriesInstanceUID == series.SeriesInstanceUID == source.SeriesInstanceUID
+    for item in (
+        evidence.ReferencedSOPSequence[0],
+        series.ReferencedImageSequence[0],
+        picture.SourceImageSequence[0],
+        *(i.ReferencedSOPSequence[0] for i in items(report) if i.ValueType == "IMAGE"),
+    ):
+        assert item.ReferencedSOPInstanceUID == source.SOPInstanceUID
+        assert item.ReferencedSOPClassUID == source.SOPClassUID
+    uids = {ds.SOPInstanceUID for ds in (report, state, picture)}
+    assert len(uids) == len({ds.SeriesInstanceUID for ds in (report, state, picture)}) == 3
+
+
+def test_same_reading_gives_the_same_files_when_asked(
+    film: Path, reading: Reading, tmp_path: Path
+) -> None:
+    runs = [
+        [p.read_bytes() for p in write_dicom_results(reading, film, tmp_path / str(i),
+                                                     deterministic=True, kinds=KINDS)]
+        for i in range(2)
+    ]  # fmt: skip
+    assert runs[0] == runs[1]
+    (other,) = write_dicom_results(
+        replace(reading, id="another"), film, tmp_path / "3", deterministic=True, kinds=["gsps"]
+    )
+    assert dcmread(other).SOPInstanceUID.encode() not in runs[0][1]
+    free = [
+        write_dicom_results(reading, film, tmp_path / f"free{i}", kinds=["gsps"])[0]
+        for i in range(2)
+    ]
+    assert dcmread(free[0]).SOPInstanceUID != dcmread(free[1]).SOPInstanceUID
+
+
+def test_inverted_films_stay_inverted_and_pixels_may_be_oblong(tmp_path: Path) -> None:
+    film = make_film(
+        tmp_path / "film.dcm",
+        PhotometricInterpretation="MONOCHROME1",
+        PresentationLUTShape="INVERSE",
+        ImagerPixelSpacing=[0.3, 0.2],
+    )
+    (path,) = write_dicom_results(make_reading(film), film, tmp_path / "out", kinds=["gsps"])
+    state = dcmread(path)
+    assert state.PresentationLUTShape == "INVERSE"
+    aspect = state.DisplayedAreaSelectionSequence[0].PresentationPixelAspectRatio
+    assert aspect[0] / aspect[1] == pytest.approx(1.5)
+    assert complaints(path) == []
+
+
+def test_odd_headers_make_no_invalid_objects(tmp_path: Path) -> None:
+    film = make_film(
+        tmp_path / "film.dcm",
+        SpecificCharacterSet="ISO_IR 192",
+        PatientName="Müller",
+        PatientSex=None,
+        PatientBirthDate=None,
+        StudyTime=None,
+        AccessionNumber=None,
+        ReferringPhysicianName=None,
+        StudyID=None,
+        WindowCenter=None,
+        RescaleSlope=None,
+        BodyPartExamined="WIRBELSAEULE",
+    )
+    written = write_dicom_results(make_reading(film), film, tmp_path / "out", kinds=KINDS)
+    assert [complaints(p, warnings=False) for p in written] == [[], [], []]
+    assert all(str(dcmread(p).PatientName) == "Müller" for p in written)
+
+
+def test_a_rejected_reading_gives_a_report_of_why(
+    film: Path, reading: Reading, tmp_path: Path
+) -> None:
+    rejected = replace(
+        reading, quality=replace(reading.quality, status="rejected"), vertebrae=(), measurements=()
+    )
+    (path,) = write_dicom_results(rejected, film, tmp_path, kinds=KINDS)
+    assert values(read_sr(path)) == values(rejected)
+    assert complaints(path) == []
+
+
+def test_a_reading_without_identity_still_finds_its_film(
+    film: Path, reading: Reading, tmp_path: Path
+) -> None:
+    (path,) = write_dicom_results(without_identity(reading), film, tmp_path, kinds=["gsps"])
+    assert dcmread(path).PatientID == dcmread(film).PatientID
+
+
+def test_wrong_use_is_said(film: Path, reading: Reading, tmp_path: Path) -> None:
+    other = make_film(tmp_path / "other.dcm", PatientID="somebody else")
+    with pytest.raises(InputError, match=r"other\.dcm: is not the file that was read"):
+        write_dicom_results(reading, other, tmp_path)
+    with pytest.raises(InputError, match=r"gone\.dcm: cannot be read"):
+        write_dicom_results(reading, tmp_path / "gone.dcm", tmp_path)
+    with pytest.raises(UnknownName, match="valid: sr, gsps, sc"):
+        write_dicom_results(reading, film, tmp_path, kinds=["pdf"])
+    with pytest.raises(InputError, match="expected 1 to 64 characters"):
+        write_dicom_results(reading, film, tmp_path, time_point=" ")
+    nameless = make_film(tmp_path / "nameless.dcm", StudyInstanceUID=None)
+    with pytest.raises(InputError, match="StudyInstanceUID is ''; expected a unique identifier"):
+        write_dicom_results(make_reading(nameless), nameless, tmp_path)
+    smaller = replace(reading, source=replace(reading.source, rows=10))
+    with pytest.raises(InputError, match="but the reading is of an image of 10 and"):
+        write_dicom_results(smaller, film, tmp_path)
+
+
+def test_other_documents_are_no_readings(film: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no structured report of endplate"):
+        read_sr(film)
+    text = tmp_path / "text.dcm"
+    text.write_text(json.dumps({}))
+    with pytest.raises(InputError, match=r"text\.dcm: is no DICOM file"):
+        read_sr(text)
+
+
+def test_a_damaged_report_is_said_to_be_damaged(written: tuple[Path, ...], tmp_path: Path) -> None:
+    report = dcmread(written[0])
+    about = next(i for i in items(report) if name_of(i) == "Measurement Group")
+    about.ContentSequence = [
+        i for i in about.ContentSequence if name_of(i) != "Identifier of the reading"
+    ]
+    report.save_as(tmp_path / "damaged.dcm")
+    with pytest.raises(InputError, match=r"damaged\.dcm: the structured report is damaged"):
+        read_sr(tmp_path / "damaged.dcm")
+
+
+def test_missing_package_is_named(
+    film: Path, reading: Reading, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("endplate.infer.dicom_results.find_spec", lambda name: None)
+    with pytest.raises(MissingDependency, match=r"pip install 'endplate\[dicom\]'"):
+        write_dicom_results(reading, film, tmp_path)
+
+
+def items(ds: Dataset) -> list[Dataset]:
+    """All content items of a report."""
+    out: list[Dataset] = []
+    for item in ds.get("ContentSequence", ()):
+        out += [item, *items(item)]
+    return out
+
+
+def name_of(item: Dataset) -> str:
+    names = item.get("ConceptNameCodeSequence", ())
+    return str(names[0].CodeMeaning) if names else ""
