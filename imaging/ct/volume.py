@@ -83,6 +83,7 @@ class Volume:
                 f"{self.provenance.path}: voxels of shape {self.voxels.shape},"
                 f" {self.voxels.dtype}; expected three dimensions of int16"
             )
+        object.__setattr__(self, "voxels", np.ascontiguousarray(self.voxels))
         affine = np.array(self.affine, dtype=np.float64)
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise UnreadableImage(f"{self.provenance.path}: the orientation is not usable")
@@ -142,7 +143,7 @@ class Volume:
         return out.reshape(points.shape[:-1])
 
     def crop(self, low: FloatArray, high: FloatArray) -> "Volume":
-        """The part between two corners (column, row, slice; `high` exclusive), as a view.
+        """The part between two corners (column, row, slice; `high` exclusive).
 
         Corners beyond the volume are moved to its border.
         """
@@ -150,28 +151,34 @@ class Volume:
         b = np.clip(np.ceil(high).astype(int), a + 1, np.array(self.size))
         affine = self.affine.copy()
         affine[:3, 3] = self.to_patient(a.astype(float))
-        part = self.voxels[a[2] : b[2], a[1] : b[1], a[0] : b[0]]
+        part = np.ascontiguousarray(self.voxels[a[2] : b[2], a[1] : b[1], a[0] : b[0]])
         return replace(self, voxels=part, affine=affine)
 
 
 def trilinear(
-    voxels: npt.NDArray[np.generic], indices: FloatArray, outside: float
+    voxels: npt.NDArray[np.int16], indices: FloatArray, outside: float
 ) -> npt.NDArray[np.float32]:
     """Interpolate (slices, rows, columns) voxels at (N, 3) column, row, slice."""
     nk, nj, ni = voxels.shape
-    limits = np.array([ni, nj, nk]) - 1
-    inside = ((indices >= -1e-6) & (indices <= limits + 1e-6)).all(axis=1)
-    at = np.clip(indices, 0, limits)
-    base = np.minimum(np.floor(at).astype(np.int64), np.maximum(limits - 1, 0))
-    f = (at - base).astype(np.float32)
-    step = np.where(limits > 0, 1, 0)
-    flat = voxels.reshape(-1) if voxels.flags.c_contiguous else None
-    out = np.zeros(len(at), dtype=np.float32)
+    flat = voxels.reshape(-1)
+    out = np.zeros(len(indices), dtype=np.float32)
+    inside = np.ones(len(indices), dtype=bool)
+    bases, parts = [], []
+    for axis, size in enumerate((ni, nj, nk)):
+        at = indices[:, axis]
+        inside &= (at >= -1e-6) & (at <= size - 1 + 1e-6)
+        at = np.clip(at, 0, size - 1)
+        base = np.minimum(at.astype(np.int64), max(size - 2, 0))
+        bases.append(base)
+        parts.append((at - base).astype(np.float32))
+    first = (bases[2] * nj + bases[1]) * ni + bases[0]
+    steps = [int(n > 1) * d for n, d in ((ni, 1), (nj, ni), (nk, ni * nj))]
     for corner in range(8):
-        bits = np.array([corner & 1, corner >> 1 & 1, corner >> 2])
-        i, j, k = (base + bits * step).T
-        values = voxels[k, j, i] if flat is None else flat[(k * nj + j) * ni + i]
-        weight = np.where(bits, f, 1 - f).prod(axis=1)
-        out += weight * values.astype(np.float32)
+        bits = (corner & 1, corner >> 1 & 1, corner >> 2)
+        offset = sum(b * d for b, d in zip(bits, steps, strict=True))
+        weight = np.float32(1)
+        for b, f in zip(bits, parts, strict=True):
+            weight = weight * (f if b else 1 - f)
+        out += weight * flat.take(first + offset)
     out[~inside] = outside
     return out
