@@ -22,6 +22,7 @@ _SECOND_LOOK_DEPTH: Final = 38.0
 #: The second look is left out where the first already saw bodies of this depth.
 _DEEP_ENOUGH: Final = 30.0
 _LARGEST_WINDOW: Final = 1024 * 512
+_MOST_CANDIDATES: Final = 45
 _SIDEWAYS: Final = 4.5
 """Depths that the second look shows on either side of the column."""
 
@@ -158,7 +159,7 @@ def _run(
     to_film, size = window
     image = detector_input(pyramid.warp(to_film, size))
     maps, film = network.run(image[None])
-    return decode_film(film[0]), decode_maps(maps[0], to_film)
+    return decode_film(film[0]), decode_maps(maps[0], to_film)[:_MOST_CANDIDATES]
 
 
 def _rotation(turned: int) -> tuple[FloatArray, FloatArray]:

@@ -64,7 +64,7 @@ class FilmScores:
 
 
 def decode_maps(
-    maps: npt.NDArray[np.float32], to_film: FloatArray, *, threshold: float = 0.15
+    maps: npt.NDArray[np.float32], to_film: FloatArray, *, threshold: float = 0.2
 ) -> list[Candidate]:
     """Find the candidates of one film.
 
