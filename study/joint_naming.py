@@ -9,12 +9,14 @@ to two levels; the best set of shifts has the greatest sum of
 - the likeness of the bodies that then carry the same name on two films.
 
 Likeness compares what does not depend on magnification: the height-to-depth ratios and the wedge
-of each body, its size against the neighbours, cement and screws. Every cost is bounded, so that a
-body which was broken, treated, or broke in between cannot outvote the others.
+of each body, its size against the next, cement and screws. Each feature adds the logarithm of how
+much likelier its difference is between two films of one body than between two bodies that lie one
+or two levels apart; bodies on one film only add nothing. Every term is bounded, so that a body
+which was broken, treated, or broke in between cannot outvote the others.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise, product
 from typing import Final
@@ -35,14 +37,18 @@ _ALL_SETS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class JointNamingSettings:
-    """Spread of a body's features between two films of one person, and the prior of a shift.
+    """Spread of a body's features, and the prior of a shift.
 
     Parameters
     ----------
-    ratio_sd : float
-        Of height over depth, and of depth over the depth of the level below.
-    wedge_sd_deg : float
-        Of the vertebral kyphosis.
+    point_sd : float
+        Error of a point over the depth of its body, where the reading states none.
+    own_ratio, own_wedge_deg : float
+        Spread of a ratio and of the wedge of one body between two films besides that error.
+    other_ratio, other_wedge_deg : float
+        The same between bodies one or two levels apart.
+    weight : float
+        Of each feature: they are not independent of each other.
     bound : float
         Greatest cost of one feature, nats: what a change of shape can cost.
     implant : float
@@ -53,9 +59,13 @@ class JointNamingSettings:
         A shift is taken only if it gains so many nats.
     """
 
-    ratio_sd: float = 0.05
-    wedge_sd_deg: float = 3.0
-    bound: float = 3.0
+    point_sd: float = 0.02
+    own_ratio: float = 0.015
+    own_wedge_deg: float = 0.8
+    other_ratio: float = 0.055
+    other_wedge_deg: float = 3.5
+    weight: float = 0.7
+    bound: float = 2.5
     implant: float = 3.0
     person_probability: float = 0.999
     margin: float = 2.0
@@ -121,9 +131,10 @@ def name_jointly(
 
 @dataclass(frozen=True, eq=False)
 class _Film:
-    """Features of one film by level, and the cost of shifting it."""
+    """Features of one film by level with their relative error, and the cost of shifting it."""
 
     features: Mapping[str, FloatArray]
+    errors: Mapping[str, float]
     implants: Mapping[str, bool]
     cost: Mapping[int, float]
 
@@ -131,6 +142,7 @@ class _Film:
     def of(cls, reading: Reading, settings: JointNamingSettings) -> "_Film":
         return cls(
             _features(reading),
+            _relative_errors(reading, settings),
             {v.level: v.cement or v.hardware for v in reading.vertebrae},
             _shift_costs(reading, settings),
         )
@@ -172,6 +184,20 @@ def _features(reading: Reading) -> dict[str, FloatArray]:
     return out
 
 
+def _relative_errors(reading: Reading, settings: JointNamingSettings) -> dict[str, float]:
+    """Error of a point over the depth of its body, by level."""
+    scale = np.asarray(reading.calibration.scale_xy)
+    out = {}
+    for body in reading.vertebrae:
+        sigma = math.nan
+        if body.covariance is not None:
+            variance = np.diag(body.covariance).reshape(6, 2) * scale**2
+            if np.isfinite(variance).any():
+                sigma = math.sqrt(float(np.nanmean(variance))) / _depth(body, scale)
+        out[body.level] = sigma if math.isfinite(sigma) else settings.point_sd
+    return out
+
+
 def _depth(vertebra: Vertebra, scale: FloatArray) -> float:
     p = vertebra.points * scale
     ends = [float(np.hypot(*(p[0] - p[2]))), float(np.hypot(*(p[5] - p[3])))]
@@ -180,35 +206,34 @@ def _depth(vertebra: Vertebra, scale: FloatArray) -> float:
 
 
 def _pair_costs(a: _Film, b: _Film, settings: JointNamingSettings) -> dict[int, float]:
-    """Cost of the likeness of two films by the shift of the second against the first.
-
-    A shift changes how many bodies are compared, so the cost is a mean per body, weighed with the
-    number of bodies that any shift compares at most.
-    """
-    spread = np.array([settings.ratio_sd] * 3 + [settings.wedge_sd_deg, settings.ratio_sd])
-    raw: dict[int, tuple[float, int]] = {}
+    """Cost of two films by the shift of the second against the first; negative if they fit."""
+    out = {}
     for shift in range(-2 * _REACH, 2 * _REACH + 1):
-        total, count = 0.0, 0
+        total = 0.0
         for level, theirs in b.features.items():
             name = shift_level(level, shift)
             if name is None or name not in a.features:
                 continue
-            apart = (a.features[name] - theirs) / spread
-            known = apart[np.isfinite(apart)]
-            if not len(known):
-                continue
-            total += float(np.minimum(0.5 * known**2, settings.bound).sum()) / len(known) * 2.0
+            apart = a.features[name] - theirs
+            total += _body_cost(apart, math.hypot(a.errors[name], b.errors[level]), settings)
             # What was put in stays in: implants of the earlier film are on the later one too.
             if a.implants[name] and not b.implants[level] and any(b.implants.values()):
                 total += settings.implant
-            count += 1
-        raw[shift] = (total, count)
-    most = max(count for _, count in raw.values())
-    unknown = 2.0 * settings.bound
-    return {
-        shift: (total / count * most if count else most * unknown) + 0.7 * (most - count)
-        for shift, (total, count) in raw.items()
-    }
+        out[shift] = total
+    return out
+
+
+def _body_cost(apart: FloatArray, error: float, settings: JointNamingSettings) -> float:
+    """Log likelihood of the differences between bodies less that within one, bounded."""
+    # A ratio of two lengths has about twice the relative error of a point, so has an angle.
+    noise = 2.0 * error * np.array([1.0, 1.0, 1.0, math.degrees(1.0), 1.0])
+    ratio, wedge = settings.own_ratio, settings.own_wedge_deg
+    own = noise**2 + np.array([ratio, ratio, ratio, wedge, ratio]) ** 2
+    ratio, wedge = settings.other_ratio, settings.other_wedge_deg
+    other = own + np.array([ratio, ratio, ratio, wedge, ratio]) ** 2
+    cost = 0.5 * (apart**2 * (1.0 / own - 1.0 / other) + np.log(own / other))
+    known = cost[np.isfinite(cost)]
+    return settings.weight * float(np.minimum(known, settings.bound).sum())
 
 
 def _search(
@@ -216,13 +241,12 @@ def _search(
 ) -> tuple[tuple[int, ...], float, float]:
     """The best shifts, their gain over none, and their margin over the second best."""
     n = len(films)
-    pairs = 1.0 / max(n - 1, 1)
 
     def cost(shifts: tuple[int, ...]) -> float:
         own = sum(f.cost[s] for f, s in zip(films, shifts, strict=True))
         # Each film has n - 1 partners, but only one set of bodies: the pairs share its evidence.
         shared = sum(costs[shifts[j] - shifts[i]] for (i, j), costs in likeness.items())
-        return own + 2.0 * pairs * shared
+        return own + 2.0 / n * shared
 
     options = [[s for s in range(-_REACH, _REACH + 1) if f.cost[s] < math.inf] for f in films]
     none = (0,) * n
@@ -238,7 +262,13 @@ def _search(
     return best, costs[none] - costs[best], margin
 
 
-def _descend(none, start, options, cost, costs) -> None:  # type: ignore[no-untyped-def]
+def _descend(
+    none: tuple[int, ...],
+    start: int,
+    options: Sequence[Sequence[int]],
+    cost: Callable[[tuple[int, ...]], float],
+    costs: dict[tuple[int, ...], float],
+) -> None:
     """Change one film at a time, beginning with `start`, as long as that helps."""
     current = none
     n = len(none)

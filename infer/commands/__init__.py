@@ -2,7 +2,7 @@
 
 import typer
 
-from endplate.infer.commands import agree
+from endplate.infer.commands import agree, followup
 
 __all__ = ["register_commands"]
 
@@ -10,3 +10,4 @@ __all__ = ["register_commands"]
 def register_commands(app: typer.Typer) -> None:
     """Add them to the application."""
     agree.register(app)
+    followup.register(app)

@@ -74,14 +74,14 @@ def open_store(where: str | Path) -> "Store":
     try:
         address = sa.make_url(url)
         shown = address.render_as_string(hide_password=True)
+        if address.get_backend_name() not in ("sqlite", "postgresql"):
+            raise InputError(f"{shown}: expected a database of SQLite or PostgreSQL")
         engine = sa.create_engine(address, connect_args=_arguments(address))
     except sa.exc.ArgumentError as error:
         raise InputError(f"{shown}: no URL of a database ({error})") from None
     except ModuleNotFoundError as error:
         extra = "store-postgresql" if text.startswith("postgresql") else "store"
         raise MissingDependency(error.name or "driver", extra, shown) from None
-    if engine.dialect.name not in ("sqlite", "postgresql"):
-        raise InputError(f"{shown}: is {engine.dialect.name}; expected SQLite or PostgreSQL")
     if engine.dialect.name == "sqlite":
         _prepare_sqlite(engine)
     try:

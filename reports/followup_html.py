@@ -1,0 +1,91 @@
+"""The follow-up of a subject as one page."""
+
+import base64
+from collections.abc import Sequence
+
+from endplate.reports.canvas import Picture
+from endplate.reports.followup_curves import curve_svg, followup_curves
+from endplate.reports.followup_rows import angle_rows, height_rows, notes, value_rows
+from endplate.reports.followup_words import sentences, time_point, word
+from endplate.reports.overlay import encode_png
+from endplate.reports.page_plain import safe, section, table, whole_page
+from endplate.study.followup import FollowUp, VisitResult
+
+__all__ = ["followup_page", "visit_caption"]
+
+
+def followup_page(result: FollowUp, strips: Sequence[Picture] = (), language: str = "en") -> str:
+    """The text of the page.
+
+    Parameters
+    ----------
+    strips : sequence of Picture
+        Of `film_strips`, one a visit; none: without films.
+    language : str
+        ``en`` or ``fr``.
+
+    Raises
+    ------
+    UnknownName
+        For another language.
+    """
+    title = f"{word('title', language)} {result.subject}"
+    said = "".join(f'<p class="say">{safe(s)}</p>' for s in sentences(result, language))
+    parts = [section(word("in_words", language), said + _facts(result, language))]
+    if strips:
+        parts.append(section(word("films", language), _films(result, strips, language)))
+    curves = followup_curves(result, language) if result.visits else ()
+    if curves:
+        drawn = "".join(f"<div>{curve_svg(c)}</div>" for c in curves)
+        why = f'<p class="why">{safe(word("bands", language))}</p>'
+        parts.append(section(word("curves", language), f'<div class="grid">{drawn}</div>{why}'))
+    for heading, (head, rows), texts in (
+        ("changes", angle_rows(result, language), 2),
+        ("changes", height_rows(result, language), 2),
+        ("measures", value_rows(result, language), 1),
+    ):
+        if rows:
+            parts.append(section(word(heading, language), table(head, rows, texts)))
+    said_notes = notes(result, language)
+    if said_notes:
+        listed = "".join(f"<li>{safe(n)}</li>" for n in said_notes)
+        parts.append(section(word("notes", language), f'<ul class="flags">{listed}</ul>'))
+    if result.left_out:
+        listed = "".join(f"<li>{safe(r.source.path)}: {safe(w)}</li>" for r, w in result.left_out)
+        parts.append(section(word("left_out", language), f'<ul class="flags">{listed}</ul>'))
+    made = f", {result.visits[-1].visit.reading.reader.name}" if result.visits else ""
+    return whole_page(title, "".join(parts), made=made, language=language)
+
+
+def visit_caption(visit: VisitResult, language: str) -> str:
+    """Time point, date, position and modality."""
+    parts = [time_point(visit.visit.name, language)]
+    if visit.visit.taken is not None:
+        parts.append(visit.visit.taken.isoformat())
+    source = visit.visit.reading.source
+    if source.position:
+        parts.append(word(source.position, language))
+    if source.modality == "CT":
+        parts.append("CT")
+    return ", ".join(parts)
+
+
+def _facts(result: FollowUp, language: str) -> str:
+    why = word(result.index_why, language)
+    parts = [f"{word('index', language)}: {result.index_level or '–'} ({why})"]
+    if result.operation is not None:
+        parts.insert(0, f"{word('operation', language)}: {result.operation.isoformat()}")
+    return f'<p class="why">{safe("; ".join(parts))}</p>'
+
+
+def _films(result: FollowUp, strips: Sequence[Picture], language: str) -> str:
+    figures = []
+    for visit, picture in zip(result.visits, strips, strict=True):
+        data = base64.b64encode(encode_png(picture)).decode("ascii")
+        caption = safe(visit_caption(visit, language))
+        figures.append(
+            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
+            f"<figcaption>{caption}</figcaption></figure>"
+        )
+    why = f'<p class="why">{safe(word("same_scale", language))}</p>'
+    return f'<div class="films">{"".join(figures)}</div>{why}'
