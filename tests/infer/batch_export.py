@@ -1,14 +1,11 @@
 """A small export as a PACS might give it: good films, other images, and hostile files."""
 
 import io
-import os
 import tarfile
 import zipfile
 import zlib
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from ..imaging.factory import dicom_bytes, grey_ramp, radiograph
 from .batch_fake_reader import NASTY
@@ -59,9 +56,9 @@ def make_export(root: Path) -> dict[str, tuple[str, str]]:
     put("nasty/wrong-rows", film(45, Rows=5000), "failed", "unreadable_image")
     put("nasty/endless", _endless(film(46)), "failed", "unreadable_image")
     (root / "loop").mkdir()
-    os.symlink("..", root / "loop" / "up")
+    (root / "loop" / "up").symlink_to("..")
     expected["loop/up"] = ("left", "link_cycle")
-    os.symlink("nowhere", root / "loop" / "gone")
+    (root / "loop" / "gone").symlink_to("nowhere")
     expected["loop/gone"] = ("left", "broken_link")
     _archives(root, expected)
     return expected

@@ -2,17 +2,24 @@
 
 import csv
 import json
+import random
 import shutil
+import subprocess
+import sys
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from endplate.errors import InputError
+from endplate.imaging.pseudonyms import Pseudonyms
 from endplate.infer.batch.options import BatchOptions
 from endplate.infer.batch.outputs import BatchResult
 from endplate.infer.batch.run import run_batch
+from endplate.study.store.store import open_store
 
-from .batch_export import make_export
+from .batch_export import film, make_export
+from .batch_fake_reader import NASTY
 
 Expected = dict[str, tuple[str, str]]
 
@@ -64,3 +71,151 @@ def test_no_batch_twice_in_a_folder(tmp_path: Path) -> None:
     (tmp_path / "out" / "private" / "journal.sqlite").touch()
     with pytest.raises(InputError, match="--resume"):
         run(tmp_path, tmp_path / "out")
+
+
+def contents(output: Path) -> dict[str, str]:
+    """All that a batch wrote, but for times, runs and calls."""
+    found = {}
+    for path in sorted(output.rglob("*")):
+        name = str(path.relative_to(output))
+        if path.is_dir() or name.startswith(("private", "store")):
+            continue
+        if path.suffix == ".json":
+            values = json.loads(path.read_text())
+            for changing in ("created", "seconds", "calls"):
+                values.pop(changing, None)
+            values.get("configuration", {}).pop("workers", None)
+            found[name] = json.dumps(values)
+        elif path.suffix != ".parquet":
+            found[name] = path.read_bytes().hex()
+    return found
+
+
+def kill_and_resume(script: list[str], kills: list[float]) -> int:
+    """Start a batch again and again, killing it after so many seconds; the last may finish."""
+    for seconds in kills:
+        process = subprocess.Popen(
+            script, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()  # the parent alone: its workers must end by themselves
+            process.wait()
+    return subprocess.run(script, stdout=subprocess.DEVNULL, check=False).returncode
+
+
+@pytest.mark.usefixtures("reader_on_path")
+def test_killed_and_resumed_gives_the_same(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    expected = make_export(root)
+    (root / "nasty" / "hang").unlink()  # waiting for it is tested above
+    del expected["nasty/hang"]
+    for i in range(100, 112):
+        (root / f"slow{i}").write_bytes(film(i, NASTY["slow"]))
+    run(root, tmp_path / "calm", workers=1)
+    script = (
+        "import sys; from pathlib import Path;"
+        "from endplate.imaging.pseudonyms import Pseudonyms
+from endplate.infer.batch.options import BatchOptions;"
+        "from endplate.infer.batch.run import run_batch;"
+        "r = run_batch(BatchOptions(Path(sys.argv[1]), sys.argv[2], workers=2, resume=True,"
+        " time_limit=60.0, reader='batch_fake_reader:make')); sys.exit(r.exit_status)"
+    )
+    command = [sys.executable, "-P", "-c", script, str(root), str(tmp_path / "chaos")]
+    chance = random.Random(7)
+    kills = [chance.uniform(1.0, 5.0) for _ in range(5)]
+    assert kill_and_resume(command, kills) == 1
+    calm, chaos = contents(tmp_path / "calm"), contents(tmp_path / "chaos")
+    assert sorted(calm) == sorted(chaos)
+    differing = [name for name in calm if calm[name] != chaos[name]]
+    differing = [name for name in differing if name != "manifest.json"]
+    assert differing == []
+    with open_store(tmp_path / "chaos" / "store.sqlite") as store:
+        chosen = [f.reading.id for f in store.readings(chosen=True)]
+    assert len(chosen) == len(set(chosen))
+
+
+@pytest.mark.usefixtures("reader_on_path")
+def test_pseudonyms_leave_no_identity(tmp_path: Path) -> None:
+    root = tmp_path / "Doe^Jane"
+    root.mkdir()
+    for i, day in enumerate(("20240131", "20240302")):
+        values = {"PatientID": "SECRET-7", "StudyDate": day}
+        (root / f"doe-{i}").write_bytes(film(i, **values))
+    key = tmp_path / "key"
+    run(root, tmp_path / "out", workers=1, pseudonymise=True, key=key)
+    films = table(tmp_path / "out" / "films.csv")
+    pseudonym = Pseudonyms(bytes.fromhex(key.read_text())).subject("SECRET-7")
+    assert films[0]["subject"] == films[1]["subject"] == pseudonym
+    days = [date.fromisoformat(f["study_date"]) for f in films]
+    assert (days[1] - days[0]).days == 31
+    for path in (tmp_path / "out").rglob("*"):
+        if path.is_file() and "private" not in path.parts:
+            content = path.read_bytes()
+            for secret in (b"SECRET-7", b"doe-", b"Doe^", b"1.2.8.", b"20240131"):
+                assert secret not in content, (path, secret)
+    assert (tmp_path / "out" / "private").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.usefixtures("reader_on_path")
+def test_continuing_with_other_options_is_refused(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    root.mkdir()
+    (root / "film").write_bytes(film(1))
+    run(root, tmp_path / "out", workers=1)
+    with pytest.raises(InputError, match="another index level"):
+        run(root, tmp_path / "out", resume=True, index_level="L1")
+    with pytest.raises(InputError, match="--resume"):
+        run(root, tmp_path / "out")
+    assert run(root, tmp_path / "out", resume=True).counts["measured"] == 1
+
+
+@pytest.mark.usefixtures("reader_on_path")
+def test_dask_gives_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="needs the extra dask")
+    root = tmp_path / "export"
+    root.mkdir()
+    for i in range(6):
+        (root / f"film{i}").write_bytes(film(i))
+    (root / "crash").write_bytes(film(9, NASTY["crash"]))
+    (root / "broken").write_bytes(film(10)[:-9000])
+    run(root, tmp_path / "local", workers=1)
+    run(root, tmp_path / "dask", engine="dask", workers=2, time_limit=60.0)
+    local, dask = contents(tmp_path / "local"), contents(tmp_path / "dask")
+    assert sorted(local) == sorted(dask)
+    assert [n for n in local if local[n] != dask[n] and n != "manifest.json"] == []
+
+
+@pytest.mark.usefixtures("reader_on_path")
+def test_results_go_to_a_url(tmp_path: Path) -> None:
+    pytest.importorskip("fsspec", reason="needs the extra dask")
+    root = tmp_path / "export"
+    root.mkdir()
+    (root / "film").write_bytes(film(1))
+    run(root, tmp_path / "folder", workers=1)
+    url = f"file://{tmp_path / 'url'}"
+    run_batch(
+        BatchOptions(root, url, tmp_path / "work", workers=1, reader="batch_fake_reader:make")
+    )
+    folder, remote = contents(tmp_path / "folder"), contents(tmp_path / "url")
+    assert sorted(folder) == sorted(remote)
+    assert (tmp_path / "url" / "store.sqlite").exists()
+
+
+def test_missing_networks_are_told_at_once(tmp_path: Path) -> None:
+    (tmp_path / "weights").mkdir()
+    with pytest.raises(InputError, match="no such network"):
+        run_batch(BatchOptions(tmp_path, str(tmp_path / "out"), weights=tmp_path / "weights"))
+
+
+def test_options_that_do_not_go_together() -> None:
+    for wrong in (
+        {"scheduler": "tcp://x:1"},
+        {"output": "s3://bucket/x"},
+        {"key": Path("key")},
+        {"workers": -1},
+        {"time_limit": 0.0},
+    ):
+        with pytest.raises(InputError):
+            BatchOptions(Path(), **{"output": "out", **wrong})
