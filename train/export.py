@@ -10,6 +10,7 @@ import onnx
 import onnxruntime
 import torch
 from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 from torch import nn
 
 from endplate import __version__
@@ -45,7 +46,7 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelMetadata]:
     Raises
     ------
     InputError
-        If the file is no ``model.pt`` of ``endplate train``.
+        If the file is no ``model.pt`` of ``endplate train``, or does not fit itself.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint; expected model.pt of endplate train")
@@ -58,14 +59,17 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelMetadata]:
         raise InputError(f"{path}: not a checkpoint of endplate train") from error
     model: nn.Module
     crop, extent = 0, 0.0
-    if task == "detector":
-        model = Detector(_structured(DetectorConfig, config.detector))
-        stride, multiple = DETECTOR_STRIDE, 64
-    else:
-        shape = _structured(RefinerConfig, config.refiner)
-        model = Refiner(shape)
-        stride, multiple, crop, extent = REFINER_STRIDE, 32, shape.crop, shape.extent
-    model.load_state_dict(saved["weights"])
+    try:
+        if task == "detector":
+            model = Detector(_structured(DetectorConfig, config.detector))
+            stride, multiple = DETECTOR_STRIDE, 64
+        else:
+            shape = _structured(RefinerConfig, config.refiner)
+            model = Refiner(shape)
+            stride, multiple, crop, extent = REFINER_STRIDE, 32, shape.crop, shape.extent
+        model.load_state_dict(saved["weights"])
+    except (KeyError, RuntimeError, OmegaConfBaseException) as error:
+        raise InputError(f"{path}: its weights do not fit its configuration") from error
     metadata = ModelMetadata(
         task=task,
         stride=stride,
@@ -118,8 +122,15 @@ def export_checkpoint(checkpoint: Path, out: Path) -> list[Parity]:
     proto = program.model_proto
     _strip_paths(proto)
     onnx.helper.set_model_props(proto, {METADATA_KEY: metadata.to_json()})
-    onnx.save(proto, out)
-    return _check(model, out, detector)
+    partial = out.with_name(out.name + ".part")
+    onnx.save(proto, partial)
+    try:
+        parity = _check(model, partial, detector)
+        # a file that differs from torch never gets its name
+        partial.replace(out)
+    finally:
+        partial.unlink(missing_ok=True)
+    return parity
 
 
 def _dynamic(detector: bool) -> dict[int, Any]:
@@ -172,4 +183,4 @@ def _structured(schema: Any, config: Any) -> Any:
 def _public(overrides: list[str]) -> list[str]:
     """Overrides without folders of the machine that trained."""
     private = ("out=", "data=", "simulated=", "start_from=")
-    return [o for o in overrides if not o.startswith(private)]
+    return [o for o in overrides if not o.startswith(private) and not set("/\\") & set(o)]

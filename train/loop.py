@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from endplate.errors import InputError
+from endplate.errors import InputError, UnknownName
 
 __all__ = ["LoopConfig", "Task", "TrainResult", "fit"]
 
@@ -119,8 +119,12 @@ def fit(
     Raises
     ------
     InputError
-        If a checkpoint belongs to another task or network.
+        If a checkpoint is damaged or belongs to another task or network, or a setting is out of
+        bounds.
+    UnknownName
+        If there is no such precision or device.
     """
+    _check(config)
     world = _join_world(config)
     _seed_everything(config.seed + world.rank)
     if config.threads > 0:
@@ -234,6 +238,8 @@ class _Run:
             if self.config.precision == "bf16"
             else nullcontext()
         )
+        # dropout must not depend on how often the run was stopped and resumed
+        torch.manual_seed((self.config.seed * 1_000_003 + step) * self.world.size + self.world.rank)
         with half:
             outputs = self.trained(image)
         loss, parts = self.task.loss(outputs, batch)
@@ -305,6 +311,16 @@ class _Run:
             )
 
 
+def _check(config: LoopConfig) -> None:
+    if config.precision not in ("fp32", "bf16"):
+        raise UnknownName("precision", config.precision, ("fp32", "bf16"))
+    if config.device not in ("auto", "cpu", "cuda"):
+        raise UnknownName("device", config.device, ("auto", "cpu", "cuda"))
+    for name in ("steps", "batch", "log_every", "save_every"):
+        if getattr(config, name) < 1:
+            raise InputError(f"loop.{name}={getattr(config, name)}: expected at least 1")
+
+
 def _writer(out: Path) -> Any:
     from torch.utils.tensorboard import SummaryWriter
 
@@ -336,11 +352,19 @@ def _seed_everything(seed: int) -> None:
 def _load_weights(model: nn.Module, path: Path) -> None:
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint (model.pt of an earlier run)")
-    saved = torch.load(path, map_location="cpu", weights_only=True)
+    saved = _read_checkpoint(path, torch.device("cpu"))
     try:
         model.load_state_dict(saved["weights"])
     except (KeyError, RuntimeError) as error:
         raise InputError(f"{path}: does not fit this network; train with the same model") from error
+
+
+def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        saved: dict[str, Any] = dict(torch.load(path, map_location=device, weights_only=True))
+    except Exception as error:  # a damaged or foreign file may raise anything
+        raise InputError(f"{path}: not a checkpoint of endplate train") from error
+    return saved
 
 
 def _resume(
@@ -353,10 +377,10 @@ def _resume(
     """Step and seconds from which to go on; 0, 0 for a new run."""
     if not path.is_file():
         return 0, 0.0
-    saved = torch.load(path, map_location=world.device, weights_only=True)
+    saved = _read_checkpoint(path, world.device)
     try:
         model.load_state_dict(saved["model"])
-    except RuntimeError as error:
+    except (KeyError, RuntimeError) as error:
         raise InputError(
             f"{path}: the run in this folder trained another network; choose another folder"
         ) from error

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from endplate.errors import InputError
 from endplate.geometry.landmarks import FloatArray
 from endplate.models.frames import S1_DROP, body_frame, vertebra_window
 from endplate.models.refiner import REFINER_STRIDE, Refiner, RefinerConfig
@@ -51,6 +52,11 @@ class RefinerTask:
     films : sequence of TrainFilm
     weights : sequence of float
         How often each *film* is drawn; its bodies are equally likely.
+
+    Raises
+    ------
+    InputError
+        If no film has a body.
     """
 
     name = "refiner"
@@ -76,6 +82,10 @@ class RefinerTask:
                 if ok:
                     self.items.append((film, body, down))
                     chances.append(weight * s / max(len(film.bodies), 1) ** 0.5)
+        if not chances:
+            raise InputError(
+                "no vertebra to train the refiner on: choose a dataset with annotations"
+            )
         self.cumulative = np.cumsum(np.asarray(chances, dtype=np.float64))
         self.cumulative /= self.cumulative[-1]
 
