@@ -116,8 +116,7 @@ def test_killed_and_resumed_gives_the_same(tmp_path: Path) -> None:
     run(root, tmp_path / "calm", workers=1)
     script = (
         "import sys; from pathlib import Path;"
-        "from endplate.imaging.pseudonyms import Pseudonyms
-from endplate.infer.batch.options import BatchOptions;"
+        "from endplate.infer.batch.options import BatchOptions;"
         "from endplate.infer.batch.run import run_batch;"
         "r = run_batch(BatchOptions(Path(sys.argv[1]), sys.argv[2], workers=2, resume=True,"
         " time_limit=60.0, reader='batch_fake_reader:make')); sys.exit(r.exit_status)"
