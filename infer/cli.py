@@ -11,7 +11,7 @@ from typer.exceptions import TyperException
 
 from endplate import __version__
 from endplate.errors import EndplateError, InputError, MissingDependency
-from endplate.infer.commands import batch, review
+from endplate.infer.commands import batch, listen, retrieve, review, send
 
 __all__ = ["app", "main"]
 
@@ -239,6 +239,9 @@ def export(context: typer.Context) -> int:
 
 batch.register(app)
 review.register(app)
+listen.register(app)
+send.register(app)
+retrieve.register(app)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -1,5 +1,6 @@
 """Results of a reading as DICOM files: what goes back to a PACS."""
 
+import copy
 import hashlib
 from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
@@ -99,7 +100,11 @@ def write_dicom_results(
     if reading.quality.status == "rejected" or not reading.vertebrae:
         wanted = [kind for kind in wanted if kind == "sr"]
     made = [
-        (kind, _build(kind, reading, source_path, film, uids, time_point, index_level))
+        # A film for each: objects share its elements, which remember how they were encoded.
+        (
+            kind,
+            _build(kind, reading, source_path, copy.deepcopy(film), uids, time_point, index_level),
+        )
         for kind in KINDS
         if kind in wanted
     ]

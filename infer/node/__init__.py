@@ -1,0 +1,1 @@
+"""Talking to a PACS: receive, score, send, retrieve. Needs the extra ``pacs``."""
