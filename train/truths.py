@@ -34,19 +34,20 @@ def load_cases(one: FilmSet, folds: int) -> list[Case]:
     where = assign_folds((f.subject for f in films), folds)
     out: list[Case] = []
     for film in films:
-        better = exact.get(film.file_name, film) if one.exact else film
+        # points are judged on what was read exactly, and nowhere else
+        better = exact.get(film.file_name) if one.exact else film
         others = film.attributes.get("other_bodies") or {}
         truth = Truth(
             film.file_name,
             one.name,
             film.vertebrae,
-            {v.level: v for v in better.vertebrae},
+            {v.level: v for v in better.vertebrae} if better else {},
             tuple(
                 np.array([[np.nan if c is None else c for c in xy] for xy in corners])
                 for corners in others.values()
             ),
-            film.levels_doubtful or better.levels_doubtful,
-            str(better.attributes.get("quality", "")),
+            film.levels_doubtful or (better is not None and better.levels_doubtful),
+            str((better or film).attributes.get("quality", "")),
             bool(film.attributes.get("hardware", False)),
         )
         out.append((folder / film.file_name, truth, where[film.subject]))
