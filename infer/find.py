@@ -1,5 +1,6 @@
 """First step of a reading: find the vertebrae on the whole film and name them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -23,6 +24,11 @@ _SECOND_LOOK_DEPTH: Final = 38.0
 _DEEP_ENOUGH: Final = 30.0
 _LARGEST_WINDOW: Final = 1024 * 512
 _MOST_CANDIDATES: Final = 45
+_SURELY_LATERAL: Final = 0.9
+"""Probability of a lateral film above which no other way up is tried."""
+_AGAINST_INVERTING: Final = 0.5
+_AGAINST_TURNING: Final = 1.0
+"""Log odds by which a film must look better inverted, or turned, than as it is stored."""
 _SIDEWAYS: Final = 4.5
 """Depths that the second look shows on either side of the column."""
 
@@ -59,6 +65,8 @@ class Found:
         None if there is no vertebra.
     turned : int
         Quarter turns, clockwise as seen, by which the stored film must be turned to stand.
+    inverted : bool
+        Whether bright and dark had to be exchanged for bones to be bright.
     downward : (2,) array
         Direction from head to foot in the stored film.
     candidates : tuple of Candidate
@@ -68,6 +76,7 @@ class Found:
     scores: FilmScores
     column: NamedColumn | None
     turned: int
+    inverted: bool
     downward: FloatArray
     candidates: tuple[Candidate, ...] = ()
 
@@ -81,47 +90,72 @@ def find_column(
 ) -> Found:
     """Find and name the vertebrae of a film.
 
-    The film is seen as a whole first; where its bodies are small, a second look covers the
-    column at a larger scale. Where it looks like no lateral film as stored, it is tried lying
-    on its side and upside down.
+    The film is seen as a whole first, as it is stored and with its contrast inverted; where it
+    looks like a lateral film in neither way, also lying on its side and upside down. Where its
+    bodies are small, a second look covers the column at a larger scale.
 
     Raises
     ------
     InputError
         If an anchor lies on no vertebra that was found.
     """
-    best = _look(pyramid, network, config, 0, anchors)
-    if best.scores.lateral < 0.5 and best.scores.frontal < 0.5:
-        for turned in (1, 2, 3):
-            other = _look(pyramid, network, config, turned, ())
-            sure = other.scores.lateral > 0.9 and other.column is not None
-            if sure and other.scores.lateral > best.scores.lateral:
-                best = other
-        if best.turned and anchors:
-            best = _look(pyramid, network, config, best.turned, anchors)
-    return best
-
-
-def _look(
-    pyramid: ImagePyramid,
-    network: Network,
-    config: NamingConfig,
-    turned: int,
-    anchors: Sequence[Anchor],
-) -> Found:
-    rotation, downward = _rotation(turned)
-    scores, candidates = _run(pyramid, network, _whole_window(pyramid.shape, rotation))
-    column = name_column(candidates, config, downward=downward)
+    look = _first_look(pyramid, network)
+    film = pyramid.inverted() if look.inverted else pyramid
+    rotation, downward = _rotation(look.turned)
+    column = name_column(look.candidates, config, downward=downward)
     if column is None:
         if anchors:
             raise InputError(f"levels {anchors[0].level}@...: no vertebra was found on this film")
-        return Found(scores, None, turned, downward)
-    window = _second_window(pyramid.shape, column, rotation)
+        return Found(look.scores, None, look.turned, look.inverted, downward)
+    candidates = look.candidates
+    window = _second_window(film.shape, column, rotation)
     if window is not None:
-        _, closer = _run(pyramid, network, window)
+        _, closer = _run(film, network, window)
         candidates = closer or candidates
     named = _name(candidates, config, downward, anchors)
-    return Found(scores, named or column, turned, downward, tuple(candidates))
+    return Found(
+        look.scores, named or column, look.turned, look.inverted, downward, tuple(candidates)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What one look at the whole film gave."""
+
+    scores: FilmScores
+    candidates: list[Candidate]
+    turned: int
+    inverted: bool
+
+    @property
+    def evidence(self) -> float:
+        """Log odds of this being a lateral film, the right way up and bones bright."""
+        p = min(max(self.scores.lateral, 1e-4), 1 - 1e-4)
+        return math.log(p / (1 - p))
+
+
+def _first_look(pyramid: ImagePyramid, network: Network) -> _Look:
+    """The way of looking at the film in which it most looks like a lateral film."""
+
+    def look(film: ImagePyramid, turned: int, inverted: bool) -> _Look:
+        rotation, _ = _rotation(turned)
+        scores, candidates = _run(film, network, _whole_window(film.shape, rotation))
+        return _Look(scores, candidates, turned, inverted)
+
+    stored = look(pyramid, 0, False)
+    negative = pyramid.inverted()
+    best = stored
+    other = look(negative, 0, True)
+    if other.evidence > stored.evidence + _AGAINST_INVERTING:
+        best = other
+    if best.scores.lateral >= _SURELY_LATERAL or stored.scores.frontal > 0.5:
+        return best
+    for turned in (1, 2, 3):
+        for film, inverted in ((pyramid, False), (negative, True)):
+            one = look(film, turned, inverted)
+            if one.evidence > best.evidence + _AGAINST_TURNING:
+                best = one
+    return best
 
 
 def _name(

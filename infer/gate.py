@@ -18,6 +18,7 @@ REASON_CODES: Final = {
     "not_a_spine": "rejects",
     "not_lateral": "rejects",
     "too_few_vertebrae": "rejects",
+    "resolution_too_low": "rejects",
     "few_vertebrae": "flags",
     "index_level_missing": "flags",
     "level_uncertain": "flags",
@@ -33,6 +34,7 @@ REASON_CODES: Final = {
 
 _FEWEST: Final = 2
 _COMFORTABLE: Final = 4
+_SMALLEST_DEPTH: Final = 20.0
 _COARSEST_DEPTH: Final = 60.0
 """Pixels of body depth below which a pixel is more than 1.7 % of the depth."""
 
@@ -102,6 +104,15 @@ def _rejections(
                 f"only {len(vertebrae)} vertebra was found; at least {_FEWEST} are needed",
             )
         ]
+    depths = [v.depth_px for v in vertebrae if np.isfinite(v.depth_px)]
+    if depths and float(np.median(depths)) < _SMALLEST_DEPTH:
+        return [
+            Reason(
+                "resolution_too_low",
+                f"vertebrae are only {np.median(depths):.0f} pixels deep; at least"
+                f" {_SMALLEST_DEPTH:.0f} are needed to measure anything",
+            )
+        ]
     return []
 
 
@@ -169,7 +180,7 @@ def _film_flags(found: Found) -> list[Reason]:
         out.append(
             Reason("image_turned", f"the film was read turned by {90 * found.turned} degrees")
         )
-    if scores.inverted > 0.8:
+    if found.inverted:
         out.append(Reason("contrast_inverted", "bone is dark on this image: contrast inverted"))
     if scores.hardware > 0.8:
         out.append(Reason("hardware", "metal is visible: check the points beside it"))

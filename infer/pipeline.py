@@ -127,7 +127,7 @@ class FilmReader:
         bodies = _same_facing([c.points for c in candidates], found.downward)
         centres = np.array([c.centre for c in candidates]).reshape(-1, 2)
         refined = refine(
-            pyramid,
+            pyramid.inverted() if found.inverted else pyramid,
             bodies,
             self.refiner,
             self.calibrations.points,

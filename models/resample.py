@@ -43,6 +43,13 @@ class ImagePyramid:
         self._levels: list[npt.NDArray[Any]] = [np.ascontiguousarray(image)]
         self.shape: tuple[int, int] = (image.shape[0], image.shape[1])
 
+    def inverted(self) -> "ImagePyramid":
+        """The same film with bright and dark exchanged."""
+        image = self._levels[0]
+        if image.dtype == np.float32:
+            return ImagePyramid(-image)
+        return ImagePyramid(np.iinfo(image.dtype).max - image)
+
     def _level(self, k: int) -> npt.NDArray[Any]:
         while len(self._levels) <= k:
             last = self._levels[-1]
