@@ -16,8 +16,18 @@ _TUKEY: Final = 4.685
 _FLOOR: Final = 0.05
 
 
-def fit_line(x: FloatArray, y: FloatArray) -> tuple[float, float]:
+def fit_line(
+    x: FloatArray, y: FloatArray, prior: tuple[float, float] | None = None
+) -> tuple[float, float]:
     """Slope and value at 0 of y over x, by bisquare weights.
+
+    Parameters
+    ----------
+    x, y : (N,) arrays
+        NaN where there is no point.
+    prior : (slope, weight) or None
+        What the slope is expected to be, and the standard deviation of a point divided by that
+        of the slope: the greater, the more the line keeps to it.
 
     Raises
     ------
@@ -25,7 +35,10 @@ def fit_line(x: FloatArray, y: FloatArray) -> tuple[float, float]:
         If fewer than two points are finite.
     """
     design = np.column_stack([x, np.ones_like(x)])
-    slope, level = _robust(design, y, 2, "line")
+    extra = (
+        None if prior is None else (np.array([[prior[1], 0.0]]), np.array([prior[0] * prior[1]]))
+    )
+    slope, level = _robust(design, y, 2, "line", extra)
     return float(slope), float(level)
 
 
@@ -58,16 +71,26 @@ def cross_lines(across: tuple[float, float], along: tuple[float, float]) -> tupl
     return y, m * y + c
 
 
-def _robust(design: FloatArray, target: FloatArray, fewest: int, what: str) -> FloatArray:
+def _robust(
+    design: FloatArray,
+    target: FloatArray,
+    fewest: int,
+    what: str,
+    extra: tuple[FloatArray, FloatArray] | None = None,
+) -> FloatArray:
+    """Solution of design @ solution = target; rows of `extra` keep their weight."""
     finite = np.isfinite(target) & np.isfinite(design).all(axis=1)
     design, target = design[finite], target[finite]
     if len(target) < fewest:
         raise GeometryError(f"{len(target)} points are too few for a {what}")
     weight = np.ones(len(target))
-    solution = np.zeros(design.shape[1])
+    solution: FloatArray = np.zeros(design.shape[1])
     for _ in range(_ROUNDS):
         root = np.sqrt(weight)
-        solution, *_ = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)
+        rows, values = design * root[:, None], target * root
+        if extra is not None:
+            rows, values = np.vstack([rows, extra[0]]), np.concatenate([values, extra[1]])
+        solution = np.asarray(np.linalg.lstsq(rows, values, rcond=None)[0])
         residual = np.abs(target - design @ solution)
         scale = max(1.4826 * float(np.median(residual)), _FLOOR)
         ratio = residual / (_TUKEY * scale)

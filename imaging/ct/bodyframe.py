@@ -28,11 +28,16 @@ _CANAL: Final = (60.0, 1100.0)
 class Mask:
     """One label of a volume, cut to its bounding box with a margin.
 
-    `touches` says whether the label reaches the border of the volume.
+    Parameters
+    ----------
+    volume : Volume
+        256 times the share of the label.
+    size_ml : float
+        Volume of the label.
     """
 
     volume: Volume
-    touches: bool
+    size_ml: float
 
     def sample(self, points: FloatArray) -> npt.NDArray[np.float32]:
         """Share of the label at LPS points, 0 to 1, interpolated."""
@@ -51,13 +56,12 @@ class Mask:
         bounds = [np.flatnonzero(chosen.any(axis=ax)) for ax in ((1, 2), (0, 2), (0, 1))]
         low = np.array([b[0] for b in bounds[::-1]])
         high = np.array([b[-1] for b in bounds[::-1]])
-        last = np.array(labels.size) - 1
         part = labels.crop((low - 3).astype(float), (high + 4).astype(float))
         share = np.isin(part.voxels, np.array(numbers, dtype=np.int16)).astype(np.float32)
         smooth = _smooth(share, (0.6, 0.6, 0.6))
         voxels = np.rint(smooth * 256).astype(np.int16)
-        touches = bool((low[2] <= 0) or (high[2] >= last[2]))
-        return cls(Volume(voxels, part.affine, labels.provenance), touches)
+        size = float(chosen.sum()) * abs(float(np.linalg.det(labels.affine[:3, :3]))) / 1000
+        return cls(Volume(voxels, part.affine, labels.provenance), size)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from endplate.geometry.landmarks import FloatArray
 from endplate.imaging.ct.bodyframe import BodyFrame, Mask, find_frame, upright_axes
 from endplate.imaging.ct.volume import Volume
 
-__all__ = ["LabelledBody", "body_points"]
+__all__ = ["LabelledBody", "body_points", "sacral_points"]
 
 #: Step of the final profiles, and of those on the way to the axes; mm.
 _STEP: Final = 0.5
@@ -23,10 +23,19 @@ _STRIP: Final = 5.0
 #: Farthest that a body reaches from its centre: up or down, front or back; mm.
 _REACH_UP: Final = 26.0
 _REACH_FRONT: Final = 34.0
+#: Usual height of the disc above the sacrum, and how far below its endplate S1 is looked at; mm.
+_LUMBOSACRAL_DISC: Final = 9.0
+_DEEP: Final = 8.0
 #: Least step of Hounsfield units from inside to outside for an edge to be moved.
 _CONTRAST: Final = 40.0
+#: Edges from grey values are taken if at most so many times rougher than those of the label.
+_AS_SMOOTH: Final = 1.3
+#: How far edges are moved, in voxels.
+_FARTHEST: Final = 0.7
 #: Part of the endplate beside a corner that its line is fitted to, and of the wall.
 _NEAR: Final = 0.36
+#: How much the slope beside a corner differs from that of the whole edge, as a tangent.
+_SLOPE_SD: Final = 0.14
 #: Rounding of the rim that is left out of the lines, mm.
 _RIM: Final = 1.7
 
@@ -63,6 +72,8 @@ class _Section:
     up: FloatArray
     ahead: FloatArray
     behind: FloatArray
+    voxel: float
+    sharp: bool
 
 
 def body_points(
@@ -96,9 +107,58 @@ def body_points(
         mean = normals.sum(axis=0)
         axes = upright_axes(mean, frame.axes[1])
         frame = BodyFrame(frame.centre, axes, frame.symmetric)
-    section = _section(mask, frame, ct=ct)
-    local, roughness = _six(section)
+    local, roughness = _six(_section(mask, frame))
+    if ct is not None:
+        sharp, sharp_roughness = _six(_section(mask, frame, ct=ct))
+        # Where bone hardly differs from what is around it, grey values mislead.
+        if sharp_roughness < _AS_SMOOTH * roughness + 0.1:
+            local, roughness = sharp, sharp_roughness
     return LabelledBody(frame, frame.to_patient(local), normals, roughness)
+
+
+def sacral_points(mask: Mask, above: LabelledBody, ct: Volume | None = None) -> LabelledBody:
+    """Measure the superior endplate of S1.
+
+    Parameters
+    ----------
+    mask : Mask
+        S1 or the whole sacrum.
+    above : LabelledBody
+        The vertebra above, from which the endplate is looked for.
+    ct : Volume or None
+        As in `body_points`.
+
+    Raises
+    ------
+    GeometryError
+        If there is no endplate below that vertebra.
+    """
+    start = above.points_mm[4] - above.normals[1] * (_LUMBOSACRAL_DISC + _DEEP)
+    frame = BodyFrame(start, upright_axes(above.normals[1], above.frame.axes[1]), True)
+    for _ in range(4):
+        section = _section(mask, frame, _ROUGH_STEP)
+        core = np.abs(section.front) < 11
+        slope, level = fit_line(section.front[core], section.top[core])
+        below = np.abs(section.up - (level - 6)) < 3
+        middle = float(_median(section.ahead[below] + section.behind[below])) / 2
+        if not np.isfinite(middle):
+            raise GeometryError("the sacrum's outline is not closed below its endplate")
+        shift = np.array([0.0, middle, slope * middle + level - _DEEP])
+        up = np.array([0.0, -slope, 1.0]) @ frame.axes
+        frame = BodyFrame(frame.to_patient(shift), upright_axes(up, frame.axes[1]), True)
+    section = _section(mask, frame, ct=ct)
+    below = np.abs(section.up - (_DEEP - 6)) < 3
+    ends = [float(_median(w[below])) for w in (section.ahead, section.behind)]
+    corners = []
+    for wall, along in ((section.ahead, (ends[0], ends[1])), (section.behind, (ends[1], ends[0]))):
+        corner, error = _corner(section, section.top, wall, along, (_DEEP, _DEEP - 20))
+        corners.append(corner)
+    middle_point = _middle(section.front, section.top, *corners)
+    local = np.full((6, 3), np.nan)
+    for row, (y, z) in zip((0, 1, 2), (corners[0], middle_point, corners[1]), strict=True):
+        local[row] = [0.0, y, z]
+    normals = np.stack([frame.axes[2], frame.axes[2]])
+    return LabelledBody(frame, frame.to_patient(local), normals, error)
 
 
 def _section(
@@ -124,7 +184,7 @@ def _section(
     bottom = -profile(lambda m: m[::-1], -up[::-1], 2)
     ahead = profile(lambda m: m.T, front, 1)
     behind = -profile(lambda m: m[:, ::-1].T, -front[::-1], 1)
-    return _Section(front, top, bottom, up, ahead, behind)
+    return _Section(front, top, bottom, up, ahead, behind, float(voxels[1:].max()), ct is not None)
 
 
 def _voxel_along(volume: Volume, axes: FloatArray) -> FloatArray:
@@ -159,8 +219,8 @@ def _sharpened(edge: FloatArray, grey: FloatArray, places: FloatArray, voxel: fl
     inner = _smoothed(np.median(values[offsets < -voxel - 1.0], axis=0))
     outer = _smoothed(np.median(values[offsets > voxel + 0.5], axis=0))
     middle = (inner + outer) / 2
-    out = edge.copy()
-    near = np.abs(offsets) <= voxel + 0.3
+    moves = np.full(edge.shape, np.nan)
+    near = np.abs(offsets) <= _FARTHEST * voxel + 0.3
     for n, column in enumerate(columns):
         if inner[n] - outer[n] < _CONTRAST:
             continue
@@ -169,7 +229,16 @@ def _sharpened(edge: FloatArray, grey: FloatArray, places: FloatArray, voxel: fl
         if len(falls):
             k = falls[np.argmin(np.abs(d[falls]))]
             step = (v[k] - middle[n]) / (v[k] - v[k + 1])
-            out[column] = edge[column] + d[k] + step * (d[k + 1] - d[k])
+            moves[column] = d[k] + step * (d[k + 1] - d[k])
+    return edge + _neighbourly(moves)
+
+
+def _neighbourly(moves: FloatArray) -> FloatArray:
+    """Median of each move and its neighbours over 4 mm: edges are smooth. 0 where none is known."""
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(moves, 4, mode="edge"), 9)
+    known = np.isfinite(windows).sum(axis=1) >= 4
+    out = np.zeros(moves.shape)
+    out[known] = np.nanmedian(windows[known], axis=1)
     return out
 
 
@@ -180,7 +249,7 @@ def _smoothed(values: FloatArray) -> FloatArray:
     return out
 
 
-def _edges(share: npt.NDArray[np.float32], places: FloatArray, middle: int) -> FloatArray:
+def _edges(share: npt.NDArray[np.floating], places: FloatArray, middle: int) -> FloatArray:
     """For each column, where the share first falls below one half beyond the middle row.
 
     Columns that are empty at the middle, or that do not end, are NaN.
@@ -204,15 +273,21 @@ def _extent(section: _Section) -> tuple[float, float, float, float]:
     core_u = np.abs(section.up) < 4
     core_f = np.abs(section.front) < 6
     values = (
-        np.nanmedian(section.behind[core_u]),
-        np.nanmedian(section.ahead[core_u]),
-        np.nanmedian(section.bottom[core_f]),
-        np.nanmedian(section.top[core_f]),
+        _median(section.behind[core_u]),
+        _median(section.ahead[core_u]),
+        _median(section.bottom[core_f]),
+        _median(section.top[core_f]),
     )
-    back, front, bottom, top = (float(v) for v in values)
+    back, front, bottom, top = values
     if not np.isfinite(values).all() or front - back < 8 or top - bottom < 4:
         raise GeometryError("the label has no body of a plausible size")
     return back, front, bottom, top
+
+
+def _median(values: FloatArray) -> float:
+    """Median of what is not NaN, NaN if all is."""
+    seen = values[np.isfinite(values)]
+    return float(np.median(seen)) if len(seen) else float("nan")
 
 
 def _centred(frame: BodyFrame, section: _Section) -> BodyFrame:
@@ -281,12 +356,14 @@ def _corner(
     `along` and `upright` hold where the body ends on this and on the other side.
     """
     (end, far), (level, other) = along, upright
+    point = (0.12 if section.sharp else 0.3) * section.voxel + 0.1
+    noise = point * float(np.sqrt(max(section.voxel / _STEP, 1.0)))
     for _ in range(3):
         depth, height = abs(end - far), abs(level - other)
         plate = _window(section.front, end, far, depth)
-        plate_line = fit_line(section.front[plate], edge[plate])
+        plate_line = _line(section.front, edge, plate, (end, far), noise)
         side = _window(section.up, level, other, height)
-        wall_line = fit_line(section.up[side], wall[side])
+        wall_line = _line(section.up, wall, side, (level, other), noise)
         y, z = cross_lines(plate_line, wall_line)
         if abs(y - end) > 0.3 * depth or abs(z - level) > 0.6 * height:
             raise GeometryError("the outline of the body is too irregular for corners")
@@ -298,6 +375,23 @@ def _corner(
         ]
     )
     return (y, z), float(np.sqrt(np.nanmean(residuals**2)))
+
+
+def _line(
+    places: FloatArray,
+    edge: FloatArray,
+    near: npt.NDArray[np.bool_],
+    ends: tuple[float, float],
+    noise: float,
+) -> tuple[float, float]:
+    """Line of an edge beside a corner, drawn towards the line of the whole edge.
+
+    Over a few voxels a slope is mostly noise, so the coarser the voxels the more it is drawn.
+    """
+    end, far = ends
+    whole = near | _window(places, far, end, abs(end - far))
+    slope, _ = fit_line(places[whole], edge[whole])
+    return fit_line(places[near], edge[near], (slope, noise / _SLOPE_SD))
 
 
 def _window(places: FloatArray, end: float, far: float, length: float) -> npt.NDArray[np.bool_]:

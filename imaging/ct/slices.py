@@ -16,7 +16,7 @@ from endplate.imaging.orientation import position_of
 from endplate.imaging.quiet import quiet_parsing
 from endplate.imaging.tags import integer, items, number, numbers, text, texts
 
-__all__ = ["LeftOut", "SliceHeader", "scan_slices"]
+__all__ = ["LeftOut", "SliceHeader", "scan_slices", "slice_headers"]
 
 _TAGS: Final = (
     *("SOPClassUID", "SOPInstanceUID", "Modality", "ImageType", "StudyInstanceUID"),
@@ -119,7 +119,7 @@ def scan_slices(files: StudyFiles) -> tuple[list[SliceHeader], list[LeftOut]]:
                 continue
             reason = _no_slice(ds)
             if reason is None:
-                found = list(_slices(ds, name))
+                found = list(slice_headers(ds, name))
                 slices += found
                 reason = None if found else "its position in the patient is not recorded"
             if reason is not None:
@@ -159,7 +159,8 @@ def _no_slice(ds: Dataset) -> str | None:
     return None
 
 
-def _slices(ds: Dataset, name: str) -> Iterator[SliceHeader]:
+def slice_headers(ds: Dataset, name: str) -> Iterator[SliceHeader]:
+    """Headers of the slices or frames of a data set whose place is recorded."""
     frames = max(1, integer(ds, "NumberOfFrames", 1))
     shared = items(ds, "SharedFunctionalGroupsSequence")[:1]
     each = items(ds, "PerFrameFunctionalGroupsSequence")

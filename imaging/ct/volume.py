@@ -176,9 +176,8 @@ def trilinear(
     for corner in range(8):
         bits = (corner & 1, corner >> 1 & 1, corner >> 2)
         offset = sum(b * d for b, d in zip(bits, steps, strict=True))
-        weight = np.float32(1)
-        for b, f in zip(bits, parts, strict=True):
-            weight = weight * (f if b else 1 - f)
+        u, v, w = (f if b else 1 - f for b, f in zip(bits, parts, strict=True))
+        weight = u * v * w
         out += weight * flat.take(first + offset)
     out[~inside] = outside
     return out
