@@ -1,0 +1,172 @@
+"""The curved mid-sagittal slab: a sheet that follows the spine sideways, unrolled."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from endplate.geometry.landmarks import FloatArray
+from endplate.imaging.ct.curve import CentreLine
+from endplate.imaging.ct.volume import Volume
+
+__all__ = ["Slab", "coronal_strip", "cut_slab"]
+
+#: Window of the slab, Hounsfield units: fat and disc dark, cortical bone bright.
+WINDOW: Final = (-100.0, 700.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Slab:
+    """A picture of the slab and its exact map to the patient.
+
+    Row and column count from the centre of the first pixel. A row lies across the centre line
+    at one length of it; columns count to the front. The sheet follows the line's coronal
+    projection and each row is turned with the bodies, so lengths and angles near the line are
+    those of each body's own mid-sagittal plane.
+
+    Parameters
+    ----------
+    pixels : (rows, columns) uint16 array
+        Mean over the thickness, bone bright.
+    line : CentreLine
+    spacing : float
+        mm per pixel, both ways.
+    first_length, first_front : float
+        Length along the line of row 0, and place to the front of the line's axes of column 0.
+    """
+
+    pixels: npt.NDArray[np.uint16]
+    line: CentreLine
+    spacing: float
+    first_length: float
+    first_front: float
+
+    def to_patient(self, points: FloatArray, aside: float = 0.0) -> FloatArray:
+        """(..., 2) column, row to (..., 3) LPS mm; `aside`: mm to the left of the sheet."""
+        length = self.first_length + points[..., 1] * self.spacing
+        ahead = self.first_front + points[..., 0] * self.spacing
+        return _place(self.line, length, ahead, aside)
+
+    def to_pixels(self, points: FloatArray) -> FloatArray:
+        """(..., 3) LPS mm to (..., 2) column, row: the nearest point of the sheet."""
+        line = self.line
+        local = (points - line.origin) @ line.axes.T
+        length = np.interp(-local[..., 2], -line.height, line.length)
+        ahead = local[..., 1]
+        for _ in range(8):
+            here, left, along, ahead_unit = _row(line, length)
+            off = local - np.stack([left, np.zeros_like(left), here], axis=-1)
+            length = length + np.einsum("...i,...i->...", off, along)
+            _, left, _, ahead_unit = _row(line, length)
+            here = line.at(length)[0]
+            pivot = line.at(length)[2]
+            base = np.stack([left, pivot, here], axis=-1)
+            ahead = pivot + np.einsum("...i,...i->...", local - base, ahead_unit)
+        return np.stack(
+            [
+                (ahead - self.first_front) / self.spacing,
+                (length - self.first_length) / self.spacing,
+            ],
+            axis=-1,
+        )
+
+
+def _row(
+    line: CentreLine, length: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+    """Height and left of the sheet, its direction along the line and its direction to the front."""
+    height, left, _, turn = line.at(length)
+    d = 0.5
+    up_height, up_left, *_ = line.at(length - d)
+    low_height, low_left, *_ = line.at(length + d)
+    along = np.stack([low_left - up_left, np.zeros_like(left), low_height - up_height], axis=-1)
+    along = along / np.linalg.norm(along, axis=-1, keepdims=True)
+    # Square to the line within the coronal plane, towards the left.
+    aside = np.stack([-along[..., 2], np.zeros_like(left), along[..., 0]], axis=-1)
+    front = np.sin(turn)[..., None] * aside
+    front[..., 1] += np.cos(turn)
+    return height, left, along, front
+
+
+def _place(line: CentreLine, length: FloatArray, ahead: FloatArray, aside: float) -> FloatArray:
+    """LPS mm of places on the sheet, or beside it."""
+    height, left, along, front = _row(line, length)
+    pivot = line.at(length)[2]
+    base = np.stack([left, pivot, height], axis=-1)
+    local = base + (ahead - pivot)[..., None] * front
+    if aside:
+        local = local + aside * np.cross(front, along)
+    out: FloatArray = local @ line.axes + line.origin
+    return out
+
+
+def cut_slab(
+    ct: Volume,
+    line: CentreLine,
+    *,
+    spacing: float = 0.7,
+    thickness: float = 6.0,
+    before: float = 45.0,
+    behind: float = 75.0,
+) -> Slab:
+    """Cut the slab out of a CT.
+
+    Parameters
+    ----------
+    spacing : float
+        mm per pixel.
+    thickness : float
+        Over which values are averaged, mm.
+    before, behind : float
+        How far it reaches to the front and to the back of the line, mm.
+    """
+    first_front = float(line.front.min()) - behind
+    columns = round((float(line.front.max()) + before - first_front) / spacing) + 1
+    rows = int(line.length[-1] / spacing) + 1
+    slab = Slab(np.zeros((1, 1), np.uint16), line, spacing, 0.0, first_front)
+    x, y = np.meshgrid(np.arange(columns, dtype=float), np.arange(rows, dtype=float))
+    grid = np.stack([x, y], axis=-1)
+    layers = np.linspace(-thickness / 2, thickness / 2, max(1, round(thickness / 1.5)) | 1)
+    total = np.zeros((rows, columns))
+    for aside in layers:
+        total += ct.sample(slab.to_patient(grid, float(aside)))
+    return Slab(windowed(total / len(layers)), line, spacing, 0.0, first_front)
+
+
+def coronal_strip(
+    ct: Volume, line: CentreLine, *, spacing: float = 1.0, half_width: float = 70.0
+) -> tuple[npt.NDArray[np.uint16], FloatArray]:
+    """A coronal picture through the bodies, and the centre line on it.
+
+    Returns
+    -------
+    pixels : (rows, columns) uint16 array
+        Maximum over 12 mm around the line's depth at each height; the patient's left is on the
+        right, as in radiology.
+    path : (N, 2) array
+        Column, row of the line.
+    """
+    middle = float(line.left.mean())
+    columns = round(2 * half_width / spacing) + 1
+    heights = np.arange(line.height[0], line.height[-1], -spacing)
+    front = np.interp(-heights, -line.height, line.front)
+    left = middle - half_width + np.arange(columns) * spacing
+    best = np.full((len(heights), columns), -1024.0)
+    for depth in np.linspace(-6, 6, 7):
+        local = np.stack(
+            np.broadcast_arrays(left[None, :], front[:, None] + depth, heights[:, None]), axis=-1
+        )
+        best = np.maximum(best, ct.sample(local @ line.axes + line.origin))
+    path = np.column_stack(
+        [(line.left - middle + half_width) / spacing, (line.height[0] - line.height) / spacing]
+    )
+    return windowed(best), path
+
+
+def windowed(values: npt.NDArray[np.floating]) -> npt.NDArray[np.uint16]:
+    """Hounsfield units as grey values 0 to 65535 of the bone window."""
+    low, high = WINDOW
+    grey = np.clip((values - low) / (high - low), 0, 1) * 65535
+    out: npt.NDArray[np.uint16] = np.rint(grey).astype(np.uint16)
+    return out
