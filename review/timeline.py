@@ -20,7 +20,7 @@ MEASURES: Final = (
     "loss_ant_pct",
     "Ha_Hp",
 )
-_MOST_FILMS: Final = 24
+_MOST_FILMS: Final = 12
 
 
 @dataclass(frozen=True, eq=False)

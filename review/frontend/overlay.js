@@ -1,0 +1,100 @@
+// Points, endplates, walls, names and ellipses over the film, in screen pixels.
+
+import { replace, svg } from "./dom.js";
+import { centre, IA, IM, IP, SA, SM, SP } from "./model.js";
+import { ellipse, toScreen } from "./view.js";
+
+// A curve through three points; a line where the middle is missing.
+function endplate(a, m, b) {
+  if (!a || !b) return "";
+  if (!m) return `M${a}L${b}`;
+  const c = [2 * m[0] - (a[0] + b[0]) / 2, 2 * m[1] - (a[1] + b[1]) / 2];
+  return `M${a}Q${c} ${b}`;
+}
+
+function line(a, b) {
+  return a && b ? `M${a}L${b}` : "";
+}
+
+export function bodyPaths(points) {
+  return {
+    superior: endplate(points[SA], points[SM], points[SP]),
+    inferior: endplate(points[IA], points[IM], points[IP]),
+    walls: line(points[SA], points[IA]) + line(points[SP], points[IP]),
+  };
+}
+
+function body(v, at, view, chosen, options) {
+  const points = v.points.map((p) => p && toScreen(view, p).map((x) => Math.round(x * 100) / 100));
+  const paths = bodyPaths(points);
+  const mine = chosen && chosen.at === at;
+  const group = svg("g", { class: `body${mine ? " mine" : ""}`, "data-level": v.level });
+  group.append(
+    svg("path", { class: "wall", d: paths.walls }),
+    svg("path", { class: "endplate superior", d: paths.superior }),
+    svg("path", { class: "endplate inferior", d: paths.inferior })
+  );
+  if (options.ellipses) {
+    points.forEach((p, i) => {
+      const covariance = v.covariance[i];
+      if (!p || !covariance) return;
+      const e = ellipse(covariance, view);
+      group.append(
+        svg("ellipse", {
+          class: "ellipse",
+          rx: e.rx.toFixed(2),
+          ry: e.ry.toFixed(2),
+          transform: `translate(${p}) rotate(${e.turn.toFixed(1)})`,
+        })
+      );
+    });
+  }
+  points.forEach((p, i) => {
+    if (!p) return;
+    const picked = mine && chosen.point === i;
+    const kind = i === SM || i === IM ? "middle" : "corner";
+    group.append(
+      svg("circle", {
+        class: `point ${kind}${picked ? " picked" : ""}`,
+        cx: p[0],
+        cy: p[1],
+        r: picked ? 5 : kind === "corner" ? 3.5 : 2.5,
+      })
+    );
+  });
+  const tag = label(v, points);
+  if (tag) group.append(...tag);
+  return group;
+}
+
+// The name beside the posterior wall, with signs for what is marked.
+function label(v, points) {
+  const behind = points[SP] && points[IP] ? [points[SP], points[IP]] : [points[SP], points[SP]];
+  if (!behind[0] || !points[SA]) return null;
+  const away = Math.sign(behind[0][0] - points[SA][0]) || 1;
+  const x = (behind[0][0] + behind[1][0]) / 2 + away * 16;
+  const y = (behind[0][1] + behind[1][1]) / 2 + 5;
+  const signs = (v.fractured ? " ▼" : "") + (v.cement ? " ●" : "") + (v.hardware ? " ╪" : "");
+  const place = { x: x.toFixed(1), y: y.toFixed(1), "text-anchor": away > 0 ? "start" : "end" };
+  return [svg("text", { class: "name", ...place, text: v.level + signs })];
+}
+
+export function drawOverlay(root, doc, view, chosen, options) {
+  const parts = [];
+  if (options.marks) {
+    doc.vertebrae.forEach((v, at) => parts.push(body(v, at, view, chosen, options)));
+  }
+  for (const [i, place] of (options.clicks || []).entries()) {
+    const [x, y] = toScreen(view, place);
+    parts.push(svg("path", { class: "click", d: `M${x - 9},${y}h18M${x},${y - 9}v18` }));
+    if (i > 0) parts.push(svg("path", { class: "click", d: line(toScreen(view, options.clicks[i - 1]), [x, y]) }));
+  }
+  replace(root, ...parts);
+}
+
+// Where the whole column lies, for turning to it: the mean of the centres.
+export function columnCentre(doc) {
+  const all = doc.vertebrae.map(centre).filter(Boolean);
+  if (!all.length) return null;
+  return [0, 1].map((k) => all.reduce((s, c) => s + c[k], 0) / all.length);
+}

@@ -1,0 +1,71 @@
+// Words of the pages in the reader's language.
+
+import en from "./en.js";
+import fr from "./fr.js";
+
+export const LANGUAGES = { en: "English", fr: "Français" };
+const TABLES = { en, fr };
+let language = "en";
+
+export function setLanguage(code) {
+  language = code in TABLES ? code : "en";
+  document.documentElement.lang = language;
+  try {
+    localStorage.setItem("endplate-language", language);
+  } catch {
+    // a browser that keeps nothing
+  }
+}
+
+export function firstLanguage() {
+  let kept = null;
+  try {
+    kept = localStorage.getItem("endplate-language");
+  } catch {
+    // as above
+  }
+  const own = (navigator.language || "en").slice(0, 2);
+  return kept in TABLES ? kept : own in TABLES ? own : "en";
+}
+
+export function currentLanguage() {
+  return language;
+}
+
+// The words of a key; {name} is replaced by values.name.
+export function t(key, values = {}) {
+  const text = TABLES[language][key] ?? TABLES.en[key] ?? key;
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+}
+
+export function has(key) {
+  return key in TABLES[language];
+}
+
+const DIGITS = { deg: 1, mm: 1, ratio: 2, "%": 0, grade: 0, mm2: 0 };
+const SIGNS = { deg: "°", mm: " mm", ratio: "", "%": " %", grade: "", mm2: " mm²" };
+
+export function number(value, digits) {
+  return new Intl.NumberFormat(language, {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  }).format(Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value).replace("-", "−");
+}
+
+export function quantity(value, unit) {
+  return number(value, DIGITS[unit] ?? 2) + (SIGNS[unit] ?? ` ${unit}`);
+}
+
+export function day(text) {
+  const parts = /^(\d{4})-?(\d{2})-?(\d{2})/.exec(text || "");
+  if (!parts) return text || "";
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeZone: "UTC" }).format(
+    new Date(Date.UTC(parts[1], parts[2] - 1, parts[3]))
+  );
+}
+
+export function moment(text) {
+  const time = new Date(text);
+  if (Number.isNaN(time.valueOf())) return text;
+  return new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" }).format(time);
+}
