@@ -3,11 +3,12 @@
 import base64
 from collections.abc import Sequence
 
+import cv2
+
 from endplate.reports.canvas import Picture
 from endplate.reports.followup_curves import curve_svg, followup_curves
 from endplate.reports.followup_rows import angle_rows, height_rows, notes, value_rows
 from endplate.reports.followup_words import sentences, time_point, word
-from endplate.reports.overlay import encode_png
 from endplate.reports.page_plain import safe, section, table, whole_page
 from endplate.study.followup import FollowUp, VisitResult
 
@@ -81,10 +82,12 @@ def _facts(result: FollowUp, language: str) -> str:
 def _films(result: FollowUp, strips: Sequence[Picture], language: str) -> str:
     figures = []
     for visit, picture in zip(result.visits, strips, strict=True):
-        data = base64.b64encode(encode_png(picture)).decode("ascii")
+        # A fifth of the size of a PNG, and nothing is measured on the page.
+        _, code = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
+        data = base64.b64encode(code.tobytes()).decode("ascii")
         caption = safe(visit_caption(visit, language))
         figures.append(
-            f'<figure><img alt="{caption}" src="data:image/png;base64,{data}">'
+            f'<figure><img alt="{caption}" src="data:image/jpeg;base64,{data}">'
             f"<figcaption>{caption}</figcaption></figure>"
         )
     why = f'<p class="why">{safe(word("same_scale", language))}</p>'

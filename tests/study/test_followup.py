@@ -250,7 +250,7 @@ def test_command(visits, tmp_path, capsys):
         "P1-followup.html",
         "P1-followup-fr.html",
     }
-    assert "data:image/png" in (out / "P1-followup.html").read_text("utf-8")
+    assert "data:image/jpeg" in (out / "P1-followup.html").read_text("utf-8")
     assert "Vertebral kyphosis" in capsys.readouterr().out
     far = FollowUpRequest({}, {}, operation=date(1999, 1, 1))
     assert run_followup([str(tmp_path / "example-6.json")], out, far) == 2

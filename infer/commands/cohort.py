@@ -1,0 +1,199 @@
+"""``endplate cohort``: the tables, tests and figures of a cohort."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from endplate import __version__
+
+if TYPE_CHECKING:
+    from endplate.infer.commands.followup import FollowUpRequest
+    from endplate.study.cohort import Cohort
+    from endplate.study.cohort_tests import CohortTests
+    from endplate.study.reading import Reading
+
+__all__ = ["register", "report_cohort", "run_cohort"]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(name="cohort")(_cohort)
+
+
+def _cohort(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="READINGS...", help="Folders or files of readings, or COCO files."),
+    ],
+    clinical: Annotated[
+        Path, typer.Option("--clinical", metavar="CSV", help="The clinical table.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")
+    ] = Path("endplate-cohort"),
+    timepoints: Annotated[
+        Path | None,
+        typer.Option("--timepoints", metavar="CSV", help="Which film is which time point."),
+    ] = None,
+    window: Annotated[
+        list[str] | None,
+        typer.Option("--window", metavar="NAME=FIRST:LAST", help="As in endplate followup."),
+    ] = None,
+    agreement: Annotated[
+        Path | None,
+        typer.Option("--agreement", metavar="JSON", help="Of endplate agree, for the methods."),
+    ] = None,
+    joint_naming: Annotated[
+        bool, typer.Option(help="Name the films of a subject together.")
+    ] = True,
+    find_index: Annotated[
+        bool, typer.Option("--find-index", help="Tell the level from the films, not the table.")
+    ] = False,
+    word: Annotated[bool, typer.Option("--word", help="Write the tables as Word too.")] = False,
+) -> int:
+    """Describe and test a cohort from its readings and a clinical table.
+
+    Needs the extra stats. Writes a page, figures (PNG, PDF), tables (CSV, LaTeX), a paragraph for
+    the methods, all values (values.csv) and results as JSON.
+    """
+    from endplate.infer.commands.followup import FollowUpRequest
+    from endplate.infer.commands.inputs import load_readings
+    from endplate.study.clinical import read_clinical
+
+    table = read_clinical(clinical)
+    request = FollowUpRequest(
+        operations={c.subject: c.operation for c in table if c.operation is not None},
+        index_levels={}
+        if find_index
+        else {c.subject: c.index_level for c in table if c.index_level},
+        timepoints=timepoints,
+        windows=tuple(window or ()),
+        joint_naming=joint_naming,
+    )
+    readings = [r for path in paths for r in load_readings(path)]
+    return run_cohort(readings, clinical, output, request, agreement=agreement, word=word)
+
+
+def run_cohort(
+    readings: "Sequence[Reading]",
+    clinical: Path,
+    output: Path,
+    request: "FollowUpRequest",
+    *,
+    agreement: Path | None = None,
+    word: bool = False,
+) -> int:
+    """Follow all subjects, test the cohort and write the report.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    EndplateError
+        If an input cannot be used or the extra is missing.
+    """
+    from endplate.errors import InputError
+    from endplate.infer.commands.followup import follow_up
+    from endplate.study.clinical import read_clinical
+    from endplate.study.cohort import build_cohort
+    from endplate.study.cohort_tests import run_tests
+
+    if not readings:
+        raise InputError("no readings among the inputs")
+    order = None
+    if request.windows:
+        order = [w.partition("=")[0].strip() for w in request.windows]
+    cohort = build_cohort(read_clinical(clinical), follow_up(readings, request), order)
+    quoted: dict[str, Any] | None = None
+    if agreement is not None:
+        try:
+            quoted = json.loads(agreement.read_bytes())
+        except (OSError, ValueError) as error:
+            raise InputError(f"{agreement.name}: no JSON file ({error})") from error
+    report_cohort(cohort, run_tests(cohort), output, quoted, word=word)
+    return 0
+
+
+def report_cohort(
+    cohort: "Cohort",
+    tests: "CohortTests",
+    output: Path,
+    agreement: dict[str, Any] | None = None,
+    *,
+    word: bool = False,
+) -> None:
+    """Write the report of a cohort."""
+    from endplate.infer.commands.inputs import write_text
+    from endplate.infer.terminal import show
+    from endplate.reports.cohort_figures import write_figures
+    from endplate.reports.cohort_html import cohort_page
+    from endplate.reports.cohort_tables import cohort_tables, csv_text, latex_text, write_word
+    from endplate.reports.cohort_words import findings, methods_paragraph
+
+    tables = cohort_tables(cohort, tests)
+    for table in tables:
+        write_text(output / "tables" / f"{table.name}.csv", csv_text(table))
+        write_text(output / "tables" / f"{table.name}.tex", latex_text(table))
+    said = findings(cohort, tests)
+    methods = methods_paragraph(cohort, tests, agreement, __version__)
+    write_text(output / "methods.txt", methods + "\n")
+    write_text(output / "values.csv", _values(cohort))
+    write_text(output / "cohort.json", _json(cohort, tests, said))
+    figures = write_figures(output / "figures", cohort, tests)
+    page = cohort_page("Cohort", said, figures, tables, methods, tests.notes)
+    write_text(output / "cohort.html", page)
+    if word:
+        write_word(output / "tables.docx", tables, [*said, methods])
+    show(*said, f"Wrote {output / 'cohort.html'}, with tables and figures beside it")
+
+
+def _values(cohort: "Cohort") -> str:
+    """Every value as a long table."""
+    lines = ["subject,group,visit,measure,value,se"]
+    for measure, values in cohort.values.items():
+        for i, subject in enumerate(cohort.subjects):
+            for k, visit in enumerate(cohort.visits):
+                if values[i, k] == values[i, k]:
+                    se = cohort.errors[measure][i, k]
+                    error = f"{se:.4f}" if se == se else ""
+                    group = subject.group.replace('"', "'")
+                    lines.append(
+                        f'{subject.subject},"{group}",{visit},{measure},{values[i, k]:.4f},{error}'
+                    )
+    return "\n".join(lines) + "\n"
+
+
+def _json(cohort: "Cohort", tests: "CohortTests", said: Sequence[str]) -> str:
+    from dataclasses import asdict
+
+    values = {
+        "schema": "endplate/cohort/1",
+        "subjects": len(cohort.subjects),
+        "visits": list(cohort.visits),
+        "groups": list(cohort.groups),
+        "findings": list(said),
+        "paired": [_plain(asdict(t)) for t in tests.paired],
+        "contrasts": [_plain(asdict(c)) for c in tests.contrasts],
+        "notes": list(tests.notes),
+    }
+    return json.dumps(values, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    from endplate.study.plain import plain_number
+
+    out: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, float):
+            out[name] = plain_number(value)
+        elif isinstance(value, tuple):
+            out[name] = [plain_number(x) for x in value]
+        else:
+            out[name] = value
+    return out

@@ -1,0 +1,152 @@
+"""What a cohort's report says in sentences: findings, and a paragraph for the methods."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from endplate.study.cohort import LABELS, Cohort, flow_of, summarise
+from endplate.study.cohort_tests import CohortTests, PairedTest
+
+__all__ = ["findings", "methods_paragraph"]
+
+_MAIN: Final = "vertebral_kyphosis_deg"
+
+
+def findings(cohort: Cohort, tests: CohortTests) -> tuple[str, ...]:
+    """The main results, with their error."""
+    out = []
+    if _MAIN in cohort.values:
+        parts = []
+        for visit in cohort.visits:
+            s = summarise(cohort.column(_MAIN, visit))
+            if s.n:
+                parts.append(f"{s.mean:.1f} ({s.low:.1f} to {s.high:.1f}) at {visit!r}")
+        out.append(f"Mean vertebral kyphosis in degrees (range): {', '.join(parts)}.")
+        out += [_change(t) for t in tests.paired if t.measure == _MAIN and t.group == "all"]
+        out += _groups(tests)
+        out.append(_individuals(cohort, tests))
+    if "vas" in cohort.values:
+        ends = [summarise(cohort.column("vas", v)) for v in (tests.before, tests.end)]
+        if all(s.n for s in ends):
+            out.append(f"Pain went from {ends[0].mean:.1f} to {ends[1].mean:.1f}.")
+    return tuple(x for x in out if x)
+
+
+def _change(test: PairedTest) -> str:
+    low, high = test.interval
+    verb = {"correction": "Mean correction", "loss": "Mean loss of correction"}[test.kind]
+    return f"{verb}: {test.mean:.1f} degrees (95 % CI {low:.1f} to {high:.1f}, n = {test.n})."
+
+
+def _groups(tests: CohortTests) -> list[str]:
+    """Loss by group, by the mixed model; groups whose loss stands after correction."""
+    own = [c for c in tests.contrasts if c.measure == _MAIN and c.kind == "loss" and not c.adjusted]
+    if len(own) < 2:
+        return []
+    losing = [c for c in own if c.p_holm < 0.05 and c.estimate > 0]
+    listed = "; ".join(
+        f"{c.group} {c.estimate:.1f} ({c.interval[0]:.1f} to {c.interval[1]:.1f})" for c in own
+    )
+    out = [f"Loss of correction by group, degrees (95 % CI): {listed}."]
+    if losing:
+        names = " and ".join(c.group for c in losing)
+        out.append(
+            f"After Holm's correction the loss differs from zero in {names}"
+            + (" and in no other group." if len(losing) < len(own) else ", that is in all groups.")
+        )
+    else:
+        out.append("After Holm's correction no group lost correction.")
+    return out
+
+
+def _individuals(cohort: Cohort, tests: CohortTests) -> str:
+    """How many subjects lost more than error, and more than five degrees."""
+    loss = cohort.change(_MAIN, tests.start, tests.end)
+    columns = [cohort.visits.index(v) for v in (tests.start, tests.end)]
+    se = np.hypot(*(cohort.errors[_MAIN][:, k] for k in columns))
+    known = np.isfinite(loss)
+    n = int(known.sum())
+    if n == 0:
+        return ""
+    text = f"More than 5 degrees were lost by {int((loss[known] > 5).sum())} of {n} subjects"
+    sure = known & np.isfinite(se)
+    if sure.any():
+        beyond = int((loss[sure] > 1.96 * se[sure]).sum())
+        text += f", more than the error of measurement by {beyond} of {int(sure.sum())}"
+    return text + "."
+
+
+def methods_paragraph(
+    cohort: Cohort, tests: CohortTests | None, agreement: Mapping[str, Any] | None, version: str
+) -> str:
+    """A paragraph for the methods of a paper.
+
+    Parameters
+    ----------
+    agreement : mapping, optional
+        Parsed ``agreement.json`` of `endplate agree`: reliability is quoted from it.
+    version : str
+        Of endplate.
+    """
+    readers: Counter[str] = Counter()
+    films = renamed = rejected = 0
+    for followup in cohort.followups:
+        for visit in followup.visits:
+            reader = visit.visit.reading.reader
+            readers[f"{reader.name} {reader.version}".strip()] += 1
+            films += 1
+            renamed += visit.shift != 0
+        rejected += sum("rejected" in why for _, why in followup.left_out)
+    names = ", ".join(f"{name} ({n} films)" for name, n in readers.most_common())
+    parts = [
+        f"Vertebral corners on {films} lateral films of {len(cohort.followups)} subjects were"
+        f" placed by {names} and measured with endplate {version}; {rejected} films were rejected"
+        " by its quality gate. Vertebral kyphosis is the angle of the endplates of the injured"
+        " body, regional kyphosis that from the superior endplate of the level above to the"
+        " inferior endplate of the level below, the Gardner angle that from the superior endplate"
+        " of the level above to the inferior endplate of the injured body; kyphosis is positive."
+        " Height loss is given in percent of the mean height of the neighbours on the same film,"
+        " so films of different magnification compare. The films of a subject were named together;"
+        f" {renamed} of them were renamed.",
+        _error_sentence(cohort, agreement),
+    ]
+    if tests is not None:
+        parts.append(
+            "Correction and loss were tested by paired t and signed-rank tests, and by linear mixed"
+            " models with visit, group and their interaction and a random intercept for the"
+            " subject (restricted maximum likelihood), unadjusted and adjusted for age with an"
+            " effect on the course, sex and level; missing visits were left missing, which is valid"
+            " if they are missing at random. P values are corrected by Holm's method. Statistics"
+            f" by statsmodels {tests.version}."
+        )
+    flow = flow_of(cohort)
+    seen = ", ".join(f"{s.visit} {s.seen}" for s in flow)
+    parts.append(f"Films were at hand of {len(cohort.subjects)} subjects at: {seen}.")
+    return " ".join(p for p in parts if p)
+
+
+def _error_sentence(cohort: Cohort, agreement: Mapping[str, Any] | None) -> str:
+    for measure in (agreement or {}).get("measures", ()):
+        r = measure.get("reliability")
+        if measure.get("name") == _MAIN and r:
+            icc = r["icc_a1"]
+            low, high = icc["interval"]
+            between = f" (95 % CI {low:.2f} to {high:.2f})" if low is not None else ""
+            return (
+                f"The agreement of {' and '.join(measure['readers'])} on {r['n']} vertebrae was"
+                f" ICC(A,1) {icc['value']:.2f}{between} for vertebral kyphosis, with a standard"
+                f" error of measurement of {r['sem_agreement']:.1f} degrees and a smallest"
+                f" detectable change of {r['mdc95_agreement']:.1f} degrees."
+            )
+    errors = cohort.errors.get(_MAIN)
+    if errors is None or not np.isfinite(errors).any():
+        return "The error of the single reading was not estimated."
+    se = float(np.nanmedian(errors))
+    return (
+        f"The median standard error of {LABELS[_MAIN].split(' (')[0].lower()}, propagated from the"
+        f" stated error of the points, was {se:.1f} degrees, so the smallest detectable change of"
+        f" one subject was about {1.96 * math.sqrt(2) * se:.1f} degrees."
+    )
