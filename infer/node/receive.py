@@ -145,6 +145,7 @@ class StorageServer:
                 f"cannot listen at {settings.host}:{settings.port}: {error.strerror}"
             ) from error
         server.settings = settings
+        ae._servers.append(server)  # as start_server does; closing takes it off again
         self._server = server
         self._thread = threading.Thread(
             target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True

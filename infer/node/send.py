@@ -14,9 +14,13 @@ from endplate.infer.node.remote import Remote, TlsFiles, check_ae_title, require
 if TYPE_CHECKING:
     from pynetdicom.association import Association
 
-__all__ = ["Sent", "associate", "send_files"]
+__all__ = ["NothingInCommon", "Sent", "associate", "send_files"]
 
 _MAX_CONTEXTS: Final = 128
+
+
+class NothingInCommon(InputError):
+    """A partner takes none of the kinds of object that were offered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +96,10 @@ def associate(
 
     Raises
     ------
+    NothingInCommon
+        If the partner takes none of the abstract syntaxes.
     InputError
-        If there is none to be had.
+        If it cannot be reached, or refuses to talk to us.
     """
     from pynetdicom import AE
     from pynetdicom.presentation import build_context
@@ -113,6 +119,8 @@ def associate(
     )
     if association.is_established:
         return association
+    if association.rejected_contexts and not association.accepted_contexts:
+        raise NothingInCommon(f"{remote.url}: takes none of the kinds of object that were offered")
     if association.is_rejected:
         why = f"refuses to talk to {ae_title!r}; is that AE title known there?"
     else:
@@ -126,7 +134,10 @@ def _store(
     pairs = {
         (str(ds.SOPClassUID), str(ds.file_meta.TransferSyntaxUID)): None for ds in read.values()
     }
-    association = associate(remote, list(pairs)[:_MAX_CONTEXTS], ae_title, tls, timeout)
+    try:
+        association = associate(remote, list(pairs)[:_MAX_CONTEXTS], ae_title, tls, timeout)
+    except NothingInCommon:
+        return [Sent(path, _not_taken(ds)) for path, ds in read.items()]
     try:
         return [Sent(path, _store_one(association, ds)) for path, ds in read.items()]
     finally:
@@ -141,8 +152,7 @@ def _store_one(association: "Association", dataset: FileDataset) -> str:
     try:
         status = association.send_c_store(dataset)
     except ValueError:
-        syntax = dataset.file_meta.TransferSyntaxUID.name
-        return f"the partner does not take {dataset.SOPClassUID.name} in {syntax}"
+        return _not_taken(dataset)
     except RuntimeError:
         return "the connection broke off"
     if not status or "Status" not in status:
@@ -153,6 +163,11 @@ def _store_one(association: "Association", dataset: FileDataset) -> str:
         return ""
     comment = str(status.get("ErrorComment", "") or "")
     return f"the partner answered with status 0x{code:04X} {comment}".rstrip()
+
+
+def _not_taken(dataset: FileDataset) -> str:
+    syntax = dataset.file_meta.TransferSyntaxUID.name
+    return f"the partner does not take {dataset.SOPClassUID.name} in {syntax}"
 
 
 def _stow(
