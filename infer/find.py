@@ -49,9 +49,12 @@ class Anchor:
         if not at or not comma:
             raise InputError(f"levels {text!r}: expected LEVEL@x,y such as L1@812,1440")
         try:
-            return cls(check_level(level.strip()), float(x), float(y))
+            anchor = cls(check_level(level.strip()), float(x), float(y))
         except ValueError:
             raise InputError(f"levels {text!r}: x and y must be numbers") from None
+        if not (math.isfinite(anchor.x) and math.isfinite(anchor.y)):
+            raise InputError(f"levels {text!r}: x and y must be numbers")
+        return anchor
 
 
 @dataclass(frozen=True, eq=False)
