@@ -45,9 +45,13 @@ def column(
     *,
     top: tuple[float, float] = (150.0, 80.0),
     depth: float = 60.0,
+    height: float = 0.8,
     facing: str = "left",
 ) -> dict[str, FloatArray]:
-    """Points by level, head to foot, in a gentle curve; S1 has its superior endplate only."""
+    """Points by level, head to foot, in a gentle curve; S1 has its superior endplate only.
+
+    `height` is that of the bodies in depths.
+    """
     out: dict[str, FloatArray] = {}
     x, y = top
     size = depth
@@ -56,9 +60,8 @@ def column(
         if level == "S1":
             y -= 0.36 * size
         # the axis of a body points down and, where it is tilted, aside
-        points = body((x, y), size, 0.8 * size, tilt=tilt, facing=facing)
+        points = body((x, y), size, height * size, tilt=tilt, facing=facing)
         if level == "S1":
-            points += np.array([0.0, 0.4 * size])
             points[3:] = np.nan
             points[:3] += np.array([x, y]) - points[[0, 2]].mean(axis=0)
         out[level] = points

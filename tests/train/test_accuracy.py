@@ -215,7 +215,7 @@ def noisy(film: Sequence[Vertebra], rng: np.random.Generator) -> list[Vertebra]:
     if rng.random() < 0.3 and len(made) > 1:
         extra = made[0].points * 0.5 + made[1].points * 0.5
         free = {"C7", "T13", "L6"} - {v.level for v in made}
-        made.append(Vertebra(min(free), extra, np.eye(12), 0.9, 0.9))
+        made += [Vertebra(level, extra, np.eye(12), 0.9, 0.9) for level in sorted(free)[:1]]
     return made
 
 

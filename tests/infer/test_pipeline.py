@@ -1,0 +1,275 @@
+"""From a radiograph to a reading: with stand-ins for the networks, and with those shipped."""
+
+from importlib import resources
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from endplate.datasets.coco import read_annotations
+from endplate.errors import InputError, UnknownName
+from endplate.geometry.calibration import UNCALIBRATED, Calibration
+from endplate.geometry.landmarks import Vertebra
+from endplate.imaging.radiograph import Radiograph
+from endplate.imaging.read import read_radiograph
+from endplate.infer.find import Anchor
+from endplate.infer.pipeline import CALIBRATION, WEIGHTS, FilmReader, weights_folder
+from endplate.models.calibration import Calibrations
+from endplate.models.resample import ImagePyramid
+
+from ..fakes import HEIGHT, Finder, fake_reader
+from ..spine import column, dotted_film
+
+LEVELS = ("T11", "T12", "L1", "L2", "L3", "L4", "L5", "S1")
+SHAPE = (900, 420)
+CLOSE = 1.2
+"""Pixels: the stand-in of the refiner is drawn a little to where it expects the dots."""
+TRUTH = Path(__file__).resolve().parents[1] / "data" / "sample-truth.json"
+
+
+def spine(facing: str = "left") -> dict[str, np.ndarray]:
+    return column(LEVELS, top=(230.0, 80.0), depth=90.0, height=HEIGHT, facing=facing)
+
+
+def pixels_of(bodies: dict[str, np.ndarray]) -> np.ndarray:
+    return (dotted_film(bodies, SHAPE, sigma=4.0) >> 8).astype(np.uint8)
+
+
+def radiograph(pixels: np.ndarray, calibration: Calibration = UNCALIBRATED) -> Radiograph:
+    return Radiograph(pixels, calibration, "film.png", "cd" * 32, patient_id="P", modality="DX")
+
+
+def error(made: Vertebra, points: np.ndarray) -> float:
+    """Largest distance of the points that both have, in pixels."""
+    assert (np.isnan(made.points) == np.isnan(points)).all()
+    return float(np.nanmax(np.hypot(*(made.points - points).T)))
+
+
+def test_a_film_becomes_a_reading(monkeypatch):
+    bodies = spine()
+    reader = fake_reader(monkeypatch, Finder(lambda _: bodies, jitter=3.0))
+    calibration = Calibration((0.4, 0.4), "detector")
+    reading = reader.read(radiograph(pixels_of(bodies), calibration), index_level="L1")
+    assert reading.quality.status == "accepted", reading.quality
+    assert [v.level for v in reading.vertebrae] == list(LEVELS)
+    for made, points in zip(reading.vertebrae, bodies.values(), strict=True):
+        assert error(made, points) < CLOSE
+        assert made.covariance is not None
+        assert made.confidence == pytest.approx(0.95, abs=0.05)
+        assert made.level_probability > 0.9
+    assert (reading.source.view, reading.source.facing) == ("lateral", "left")
+    assert (reading.source.rows, reading.source.columns) == SHAPE
+    assert reading.source.patient_id == "P"
+    assert reading.reader.kind == "model"
+    assert reading.reader.sha256 == "a" * 32 + "b" * 32
+    assert reading.calibration == calibration
+    names = {m.name for m in reading.measurements}
+    assert {"vertebral_kyphosis_deg", "Ha_mm", "loss_ant_pct"} <= names
+    assert reading.parent is None
+    assert "T" in reading.created
+
+
+def test_every_reading_has_its_own_name(monkeypatch):
+    bodies = spine()
+    reader = fake_reader(monkeypatch, Finder(lambda _: bodies))
+    film = radiograph(pixels_of(bodies))
+    assert reader.read(film).id != reader.read(film).id
+
+
+def test_a_mirrored_film_gives_mirrored_points(monkeypatch):
+    bodies = spine()
+    width = SHAPE[1]
+    mirrored = {k: p * [-1, 1] + [width - 1, 0] for k, p in bodies.items()}
+    pixels = pixels_of(bodies)
+    one = fake_reader(monkeypatch, Finder(lambda _: bodies)).read(radiograph(pixels))
+    other = fake_reader(monkeypatch, Finder(lambda _: mirrored)).read(
+        radiograph(np.ascontiguousarray(pixels[:, ::-1]))
+    )
+    assert (one.source.facing, other.source.facing) == ("left", "right")
+    for a, b in zip(one.vertebrae, other.vertebrae, strict=True):
+        assert a.level == b.level
+        assert error(b, a.points * [-1, 1] + [width - 1, 0]) < 0.05
+    ours = {(m.name, m.level): m.value for m in one.measurements if m.unit == "deg"}
+    theirs = {(m.name, m.level): m.value for m in other.measurements if m.unit == "deg"}
+    assert ours == pytest.approx(theirs, abs=0.15, nan_ok=True)
+
+
+@pytest.mark.parametrize("aspect", [0.8, 1.3])
+@pytest.mark.parametrize("metric", [True, False])
+def test_films_whose_pixels_are_not_square(monkeypatch, aspect, metric):
+    """The same film stored with fewer rows or columns has the same points."""
+    bodies = spine()
+    # rows `aspect` times as far apart as columns
+    squeeze = np.array([min(aspect, 1.0), min(1 / aspect, 1.0)])
+    size = (round(SHAPE[1] * squeeze[0]), round(SHAPE[0] * squeeze[1]))
+    ratio = np.array(size) / SHAPE[::-1]
+    stored = cv2.resize(pixels_of(bodies), size, interpolation=cv2.INTER_AREA)
+    spacing = 0.4 / ratio[::-1]
+    if metric:
+        calibration = Calibration((float(spacing[0]), float(spacing[1])), "detector")
+    else:
+        calibration = Calibration(None, "none", aspect=float(spacing[0] / spacing[1]))
+
+    def square(pyramid: ImagePyramid) -> dict[str, np.ndarray]:
+        # what is looked at has square pixels again, of the finer side
+        scale = pyramid.shape[0] / SHAPE[0]
+        assert pyramid.shape[1] / SHAPE[1] == pytest.approx(scale, rel=0.01)
+        return {k: (p + 0.5) * scale - 0.5 for k, p in bodies.items()}
+
+    reader = fake_reader(monkeypatch, Finder(square))
+    reading = reader.read(radiograph(stored, calibration))
+    assert [v.level for v in reading.vertebrae] == list(LEVELS)
+    whole = fake_reader(monkeypatch, Finder(lambda _: bodies)).read(
+        radiograph(pixels_of(bodies), Calibration((0.4, 0.4), "detector"))
+    )
+    for made, square_made in zip(reading.vertebrae, whole.vertebrae, strict=True):
+        assert error(made, (square_made.points + 0.5) * ratio - 0.5) < 0.3
+        assert made.covariance is not None
+        # uncertainties shrink with the pixels
+        sd = np.sqrt(np.nanmean(np.diag(made.covariance).reshape(6, 2), axis=0))
+        assert sd[0] / sd[1] == pytest.approx(ratio[0] / ratio[1], rel=0.25)
+    expected = {(m.name, m.level): m.value for m in whole.measurements if m.unit == "deg"}
+    found = {(m.name, m.level): m.value for m in reading.measurements if m.unit == "deg"}
+    assert found == pytest.approx(expected, abs=1.0, nan_ok=True)
+
+
+def test_places_of_the_user_are_those_of_the_stored_film(monkeypatch):
+    bodies = spine()
+    stored = cv2.resize(pixels_of(bodies), (SHAPE[1], SHAPE[0] // 2), interpolation=cv2.INTER_AREA)
+    calibration = Calibration((0.8, 0.4), "detector")
+    x, y = np.nanmean(bodies["L1"], axis=0)
+    anchor = Anchor("T12", float(x), float((y + 0.5) / 2 - 0.5))
+    reader = fake_reader(monkeypatch, Finder(lambda _: bodies))
+    reading = reader.read(radiograph(stored, calibration), anchors=(anchor,))
+    named = min(reading.vertebrae, key=lambda v: abs(v.centre[1] - anchor.y))
+    assert named.level == "T12"
+
+
+def test_what_the_user_says_of_the_levels_is_not_doubted(monkeypatch):
+    bodies = {k: v for k, v in spine().items() if k != "S1"}
+    reader = fake_reader(monkeypatch, Finder(lambda _: bodies))
+    x, y = bodies["L1"].mean(axis=0)
+    reading = reader.read(radiograph(pixels_of(bodies)), anchors=(Anchor("L2", x, y),))
+    assert "level_uncertain" not in {r.code for r in reading.quality.reasons}
+
+
+def test_bodies_that_face_against_the_others_are_turned_round(monkeypatch):
+    bodies = spine()
+    swapped = dict(bodies)
+    swapped["L2"] = bodies["L2"][[2, 1, 0, 5, 4, 3]]
+    reader = fake_reader(monkeypatch, Finder(lambda _: swapped))
+    reading = reader.read(radiograph(pixels_of(bodies)))
+    assert error(reading.vertebrae[LEVELS.index("L2")], bodies["L2"]) < CLOSE
+
+
+def test_inverted_films_are_read_and_flagged(monkeypatch):
+    bodies = spine()
+    reader = fake_reader(monkeypatch, Finder(lambda _: bodies))
+    reading = reader.read(radiograph(255 - pixels_of(bodies)))
+    assert [r.code for r in reading.quality.reasons] == ["contrast_inverted"]
+    for made, points in zip(reading.vertebrae, bodies.values(), strict=True):
+        assert error(made, points) < CLOSE
+
+
+def test_films_that_lie_are_read_and_flagged(monkeypatch):
+    bodies = spine()
+    lying = {k: np.column_stack([SHAPE[0] - 1 - p[:, 1], p[:, 0]]) for k, p in bodies.items()}
+    reader = fake_reader(monkeypatch, Finder(lambda _: lying))
+    reading = reader.read(radiograph(np.ascontiguousarray(np.rot90(pixels_of(bodies), -1))))
+    assert "image_turned" in {r.code for r in reading.quality.reasons}
+    assert [v.level for v in reading.vertebrae] == list(LEVELS)
+    for made, points in zip(reading.vertebrae, lying.values(), strict=True):
+        assert error(made, points) < CLOSE
+
+
+def test_films_without_a_spine_are_rejected_without_points(monkeypatch):
+    reader = fake_reader(monkeypatch, Finder(lambda _: {}))
+    reading = reader.read(radiograph(np.full((300, 200), 255, np.uint8)))
+    assert reading.quality.status == "rejected"
+    assert reading.vertebrae == ()
+    assert reading.measurements == ()
+    assert reading.source.facing is None
+
+
+def test_unknown_index_levels_are_refused_at_once(monkeypatch):
+    reader = fake_reader(monkeypatch, Finder(lambda _: spine()))
+    with pytest.raises(UnknownName, match="unknown level 'L9'"):
+        reader.read(radiograph(pixels_of(spine())), index_level="L9")
+
+
+def test_missing_weights_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"detector\.onnx: no such network"):
+        FilmReader(tmp_path)
+
+
+def test_the_calibration_of_the_folder_is_used(monkeypatch, tmp_path):
+    finder = Finder(lambda _: {})
+    fake_reader(monkeypatch, finder)
+    rough = Calibrations.uncalibrated()
+    assert FilmReader(tmp_path).calibrations.lateral == rough.lateral
+    (tmp_path / CALIBRATION).write_text(rough.to_json().replace('"lateral": 0.5', '"lateral": 0.7'))
+    assert FilmReader(tmp_path).calibrations.lateral == 0.7
+    assert FilmReader(tmp_path, calibrations=rough).calibrations.lateral == 0.5
+    (tmp_path / CALIBRATION).write_text("{}")
+    with pytest.raises(InputError, match="not a calibration file"):
+        FilmReader(tmp_path)
+
+
+# --- with the networks that are shipped -------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shipped() -> FilmReader:
+    if not all((weights_folder() / name).is_file() for name in WEIGHTS.values()):
+        pytest.skip("there are no weights in models/weights yet")
+    return FilmReader(provider="cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def sample() -> Radiograph:
+    with resources.as_file(resources.files("endplate.infer") / "sample.dcm") as path:
+        return read_radiograph(path)
+
+
+def test_the_sample_is_read_as_it_was_made(shipped, sample):
+    (truth,) = read_annotations(TRUTH)
+    reading = shipped.read(sample, index_level="L1")
+    assert reading.quality.status != "rejected", reading.quality
+    assert reading.source.facing == truth.facing
+    found = {v.level: v for v in reading.vertebrae}
+    errors, missed = [], []
+    for body in truth.vertebrae:
+        if body.level not in found:
+            missed.append(body.level)
+            continue
+        distance = np.hypot(*(found[body.level].points - body.points).T) / body.depth_px
+        errors += distance[~np.isnan(distance)].tolist()
+    assert not set(missed) & {"T11", "T12", "L1", "L2", "L3", "L4"}
+    assert np.median(errors) < 0.04
+    assert np.quantile(errors, 0.9) < 0.12
+
+
+def test_a_mirrored_sample_gives_mirrored_points(shipped, sample):
+    mirrored = np.ascontiguousarray(sample.pixels[:, ::-1])
+    one = shipped.find(sample.pixels, sample.calibration)
+    other = shipped.find(mirrored, sample.calibration)
+    assert [v.level for v in one.vertebrae] == [v.level for v in other.vertebrae]
+    for a, b in zip(one.vertebrae, other.vertebrae, strict=True):
+        back = b.points * [-1, 1] + [sample.columns - 1, 0]
+        assert np.nanmedian(np.hypot(*(back - a.points).T)) < 0.02 * a.depth_px
+
+
+def test_a_sample_of_oblong_pixels_gives_the_same_points(shipped, sample):
+    spacing = sample.calibration.spacing_mm
+    assert spacing is not None
+    rows = sample.rows // 2
+    stored = cv2.resize(sample.pixels, (sample.columns, rows), interpolation=cv2.INTER_AREA)
+    ratio = rows / sample.rows
+    oblong = Calibration((spacing[0] / ratio, spacing[1]), sample.calibration.source)
+    one = shipped.find(sample.pixels, sample.calibration)
+    other = shipped.find(stored, oblong)
+    assert [v.level for v in one.vertebrae] == [v.level for v in other.vertebrae]
+    for a, b in zip(one.vertebrae, other.vertebrae, strict=True):
+        back = (b.points + 0.5) / [1.0, ratio] - 0.5
+        assert np.nanmedian(np.hypot(*(back - a.points).T)) < 0.02 * a.depth_px
