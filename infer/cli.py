@@ -11,7 +11,17 @@ from typer.exceptions import TyperException
 
 from endplate import __version__
 from endplate.errors import EndplateError, InputError, MissingDependency
-from endplate.infer.commands import batch, listen, retrieve, review, send
+from endplate.infer.commands import (
+    agree,
+    batch,
+    cohort,
+    followup,
+    listen,
+    retrieve,
+    review,
+    send,
+    series,
+)
 
 __all__ = ["app", "main"]
 
@@ -106,6 +116,18 @@ def score(
         Path | None,
         typer.Option(metavar="DIR", help="Folder of networks of your own; see docs/training.md."),
     ] = None,
+    sr: Annotated[bool, typer.Option("--sr", help="Write a DICOM structured report.")] = False,
+    gsps: Annotated[bool, typer.Option("--gsps", help="Write a DICOM presentation state.")] = False,
+    sc: Annotated[
+        bool, typer.Option("--sc", help="Write the picture as DICOM secondary capture.")
+    ] = False,
+    uid_root: Annotated[
+        str, typer.Option(metavar="UID", help="Root of the identifiers of DICOM results.")
+    ] = "2.25",
+    time_point: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Such as pre-operative; for the structured report."),
+    ] = None,
 ) -> int:
     """Find and measure the vertebrae of lateral films.
 
@@ -116,7 +138,7 @@ def score(
     be read, but at least one was rejected by the quality gate.
     """
     from endplate.geometry.levels import check_level
-    from endplate.infer.cli_score import ScoreOptions
+    from endplate.infer.cli_score import DicomOptions, ScoreOptions
     from endplate.infer.cli_score import score as score_films
     from endplate.infer.find import Anchor
 
@@ -134,6 +156,11 @@ def score(
         provider=provider,
         threads=threads,
         weights=weights,
+        dicom=DicomOptions(
+            tuple(name for name, asked in (("sr", sr), ("gsps", gsps), ("sc", sc)) if asked),
+            uid_root,
+            time_point,
+        ),
         debug=_debug(),
     )
     return score_films(paths, options)
@@ -238,6 +265,10 @@ def export(context: typer.Context) -> int:
 
 
 batch.register(app)
+followup.register(app)
+cohort.register(app)
+agree.register(app)
+series.register(app)
 review.register(app)
 listen.register(app)
 send.register(app)

@@ -1,0 +1,220 @@
+"""``endplate series``: a published series rebuilt from simulated films, and judged by its plan."""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from endplate.datasets.simulator.cohort_plan import PlannedSubject
+    from endplate.study.followup import FollowUp
+    from endplate.study.reading import Reading
+
+__all__ = ["check_against_plan", "landmark_readings", "rebuild_series", "register"]
+
+_MAIN = "vertebral_kyphosis_deg"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command(name="series")(_series)
+
+
+def _series(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for films and results.")
+    ] = Path("endplate-series"),
+    subjects: Annotated[int, typer.Option(min=8, help="Subjects of the cohort.")] = 65,
+    seed: Annotated[int, typer.Option(min=0, help="Of the simulation.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that make films.")] = 1,
+    landmarks: Annotated[
+        float | None,
+        typer.Option(
+            "--landmarks",
+            metavar="MM",
+            help="Make no films: take the true landmarks with an error of so many mm.",
+        ),
+    ] = None,
+) -> int:
+    """Rebuild a published series of 65 patients from simulated films.
+
+    Makes the films as DICOM with a clinical table, scores them, follows every subject, reports
+    the cohort, and says how far the results are from what was planned. Needs the extra stats.
+    """
+    return rebuild_series(output, subjects, seed, workers, landmarks)
+
+
+def rebuild_series(
+    output: Path, subjects: int, seed: int, workers: int = 1, landmarks_mm: float | None = None
+) -> int:
+    """Make, read, follow and report a cohort.
+
+    Parameters
+    ----------
+    landmarks_mm : float, optional
+        Instead of films: standard deviation of the error that true landmarks are given.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    EndplateError
+        If the networks or the extra are missing.
+    """
+    from endplate.datasets.simulator.cohort import write_clinical, write_cohort
+    from endplate.datasets.simulator.cohort_plan import plan_cohort
+    from endplate.infer.commands.cohort import report_cohort
+    from endplate.infer.commands.followup import FollowUpRequest, follow_up
+    from endplate.infer.commands.inputs import write_text
+    from endplate.infer.terminal import show
+    from endplate.study.clinical import read_clinical
+    from endplate.study.cohort import build_cohort
+    from endplate.study.cohort_tests import run_tests
+    from endplate.study.optional import optional
+
+    optional("statsmodels", "stats", "the statistics of a cohort")
+    plan = plan_cohort(subjects, seed)
+    output.mkdir(parents=True, exist_ok=True)
+    if landmarks_mm is None:
+        films = write_cohort(output, plan, workers)
+        readings = _score(films, output / "readings")
+    else:
+        write_clinical(output / "clinical.csv", plan)
+        readings = landmark_readings(plan, landmarks_mm, seed)
+    table = read_clinical(output / "clinical.csv")
+    request = FollowUpRequest(
+        {c.subject: c.operation for c in table if c.operation is not None},
+        {c.subject: c.index_level for c in table},
+    )
+    results = follow_up(readings, request)
+    cohort = build_cohort(table, results)
+    report_cohort(cohort, run_tests(cohort), output / "report")
+    check = check_against_plan(plan, results)
+    write_text(output / "check.json", json.dumps(check, indent=1, allow_nan=False) + "\n")
+    show(*(f"{name.replace('_', ' ')}: {value}" for name, value in check.items()))
+    return 0
+
+
+def landmark_readings(
+    plan: "Sequence[PlannedSubject]", error_mm: float, seed: int = 0
+) -> "list[Reading]":
+    """Readings of the true landmarks of a cohort's films, with a normal error of `error_mm`."""
+    import numpy as np
+
+    from endplate.datasets.simulator.cohort import visit_annotation
+    from endplate.geometry.measure import measure
+    from endplate.infer.cli_measure import reading_of
+
+    rng = np.random.default_rng([seed, 17])
+    out = []
+    for subject in plan:
+        for visit in subject.visits:
+            if not visit.seen:
+                continue
+            film = visit_annotation(subject, visit)
+            assert film.spacing_mm is not None  # simulated films have one
+            sigma = error_mm / film.spacing_mm[0]
+            vertebrae = tuple(
+                replace(
+                    v,
+                    points=v.points + rng.normal(0.0, sigma, (6, 2)),
+                    covariance=np.eye(12) * sigma**2,
+                )
+                for v in film.vertebrae
+            )
+            reading = reading_of(film, "simulated landmarks", film.file_name)
+            source = replace(
+                reading.source,
+                patient_id=subject.subject,
+                study_date=visit.day.isoformat(),
+                position=visit.position,
+            )
+            out.append(
+                replace(
+                    reading,
+                    source=source,
+                    vertebrae=vertebrae,
+                    measurements=measure(vertebrae, reading.calibration),
+                )
+            )
+    return out
+
+
+def _score(films: Path, folder: Path) -> "list[Reading]":
+    """Readings of all films with the shipped networks, also written as JSON."""
+    from endplate.errors import EndplateError
+    from endplate.imaging.read import read_radiograph
+    from endplate.infer.pipeline import FilmReader
+    from endplate.infer.terminal import explain
+    from endplate.reports.reading_json import write_reading
+
+    reader = FilmReader()
+    folder.mkdir(parents=True, exist_ok=True)
+    out = []
+    for path in sorted(films.rglob("*.dcm")):
+        try:
+            reading = reader.read(read_radiograph(str(path)))
+        except EndplateError as error:
+            explain(error, str(path), debug=False)
+            continue
+        write_reading(folder / f"{path.stem}.json", reading)
+        out.append(reading)
+    return out
+
+
+def check_against_plan(
+    plan: "Sequence[PlannedSubject]", results: "Sequence[FollowUp]"
+) -> dict[str, Any]:
+    """How far the follow-ups are from the plan.
+
+    Returns
+    -------
+    dict
+        Numbers of films, mean absolute errors of kyphosis and of its loss at each late visit in
+        degrees, the share of planned losses inside their 90 % interval, and the share of false
+        alarms: losses said to be beyond error (95 %) where at most half a degree was lost.
+    """
+    import numpy as np
+
+    planned = {(s.subject, v.name): v.kyphosis_deg for s in plan for v in s.visits}
+    kyphosis, losses, inside, alarms = [], [], [], []
+    for result in results:
+        for visit in result.visits:
+            truth = planned[result.subject, visit.visit.name]
+            m = visit.value(_MAIN)
+            if m is not None and math.isfinite(m.value):
+                kyphosis.append(m.value - truth)
+            loss = visit.change(f"loss_of_correction_{_MAIN}")
+            if loss is None or not math.isfinite(loss.value):
+                continue
+            lost = truth - planned[result.subject, "post"]
+            losses.append(loss.value - lost)
+            if math.isfinite(loss.se):
+                inside.append(loss.interval90[0] <= lost <= loss.interval90[1])
+                if abs(lost) <= 0.5:
+                    alarms.append(loss.value > 0 and "over_mdc95" in loss.flags)
+    films = sum(v.seen for s in plan for v in s.visits)
+    return {
+        "films": films,
+        "films_measured": len(kyphosis),
+        "films_renamed": sum(v.shift != 0 for r in results for v in r.visits),
+        "kyphosis_mae_deg": _mean(np.abs(kyphosis)),
+        "kyphosis_bias_deg": _mean(kyphosis),
+        "losses": len(losses),
+        "loss_mae_deg": _mean(np.abs(losses)),
+        "loss_bias_deg": _mean(losses),
+        "loss_interval90_coverage": _mean(inside),
+        "false_alarms": _mean(alarms),
+        "losses_of_nothing": len(alarms),
+    }
+
+
+def _mean(values: Any) -> float | None:
+    return round(float(sum(values)) / len(values), 3) if len(values) else None
