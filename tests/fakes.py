@@ -25,7 +25,7 @@ Bodies = Mapping[str, FloatArray]
 class DotRefiner:
     """Finds the six dots of a body in its crop, each near the place where it is to be expected."""
 
-    def __init__(self, crop: int = 64, extent: float = 1.8) -> None:
+    def __init__(self, crop: int = 128, extent: float = 1.8) -> None:
         self.metadata = ModelMetadata("refiner", 2, 32, "1.2.3", "", crop, extent)
         self.sha256, self.path, self.provider = "b" * 64, "refiner.onnx", "cpu"
         self.batches: list[tuple[int, ...]] = []

@@ -23,7 +23,7 @@ from ..spine import column, dotted_film
 
 LEVELS = ("T11", "T12", "L1", "L2", "L3", "L4", "L5", "S1")
 SHAPE = (900, 420)
-CLOSE = 1.2
+CLOSE = 0.5
 """Pixels: the stand-in of the refiner is drawn a little to where it expects the dots."""
 TRUTH = Path(__file__).resolve().parents[1] / "data" / "sample-truth.json"
 
@@ -33,7 +33,7 @@ def spine(facing: str = "left") -> dict[str, np.ndarray]:
 
 
 def pixels_of(bodies: dict[str, np.ndarray]) -> np.ndarray:
-    return (dotted_film(bodies, SHAPE, sigma=4.0) >> 8).astype(np.uint8)
+    return (dotted_film(bodies, SHAPE, sigma=2.5) >> 8).astype(np.uint8)
 
 
 def radiograph(pixels: np.ndarray, calibration: Calibration = UNCALIBRATED) -> Radiograph:

@@ -20,8 +20,8 @@ def bodies(facing: str = "left", levels: tuple[str, ...] = LEVELS):
     return column(levels, top=(210.0, 100.0), depth=100.0, height=HEIGHT, facing=facing)
 
 
-def refined(true, *, jitter: float = 0.0, crop: int = 64, image=None, down=DOWN, views=VIEWS):
-    film = dotted_film(true, SHAPE, sigma=4.0) if image is None else image
+def refined(true, *, jitter: float = 0.0, crop: int = 128, image=None, down=DOWN, views=VIEWS):
+    film = dotted_film(true, SHAPE, sigma=2.5) if image is None else image
     rng = np.random.default_rng(1)
     coarse = [p + rng.uniform(-1, 1, 2) * jitter for p in true.values()]
     network = DotRefiner(crop)
@@ -35,14 +35,14 @@ def test_points_move_from_coarse_to_exact(facing):
     out, _ = refined(true, jitter=5.0)
     for one, points in zip(out, true.values(), strict=True):
         seen = ~np.isnan(points).any(axis=1)
-        assert np.hypot(*(one.points - points)[seen].T).max() < 1.2
+        assert np.hypot(*(one.points - points)[seen].T).max() < 0.4
         np.testing.assert_array_equal(np.isnan(one.points).any(axis=1), ~seen)
         assert one.depth == pytest.approx(np.hypot(*(points[0] - points[2])), rel=0.01)
 
 
 def test_a_mirrored_film_gives_mirrored_points():
     true = bodies()
-    film = dotted_film(true, SHAPE, sigma=4.0)
+    film = dotted_film(true, SHAPE, sigma=2.5)
     width = SHAPE[1]
     mirrored = {k: p * [-1, 1] + [width - 1, 0] for k, p in true.items()}
     one, _ = refined(true, image=film)
@@ -58,7 +58,7 @@ def test_a_mirrored_film_gives_mirrored_points():
 
 def test_all_bodies_and_views_go_through_the_network_in_batches():
     _, network = refined(bodies())
-    assert network.batches == [(5, 1, 64, 64)] * (1 + len(VIEWS))
+    assert network.batches == [(5, 1, 128, 128)] * (1 + len(VIEWS))
 
 
 def test_covariances_are_those_of_the_calibration_in_pixels():
@@ -76,7 +76,7 @@ def test_covariances_turn_with_the_body():
     errors = PointErrors(np.tile([0.05, 0.01], 6), 0.0, np.eye(12))
     # the first body of this column is level, the third one is tilted
     true = column(("L1", "L2", "L3"), top=(210.0, 100.0), depth=100.0, height=HEIGHT)
-    film = ImagePyramid(dotted_film(true, SHAPE, sigma=4.0))
+    film = ImagePyramid(dotted_film(true, SHAPE, sigma=2.5))
     out = refine(film, list(true.values()), DotRefiner(), errors, [DOWN] * 3)  # type: ignore[arg-type]
     for one, points in zip(out, true.values(), strict=True):
         along = (points[2] - points[0]) / np.hypot(*(points[2] - points[0]))

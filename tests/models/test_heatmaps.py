@@ -16,7 +16,7 @@ def gaussian(
     angle = np.deg2rad(turn)
     u = (x - place[0]) * np.cos(angle) + (y - place[1]) * np.sin(angle)
     v = -(x - place[0]) * np.sin(angle) + (y - place[1]) * np.cos(angle)
-    return -(u**2) / (2 * sigma[0] ** 2) - v**2 / (2 * sigma[1] ** 2)
+    return np.asarray(-(u**2) / (2 * sigma[0] ** 2) - v**2 / (2 * sigma[1] ** 2))
 
 
 def logits(*maps: np.ndarray) -> np.ndarray:

@@ -29,15 +29,15 @@ def affine(
 
 def blob(shape: tuple[int, int], place: tuple[float, float], sigma: float) -> np.ndarray:
     y, x = np.mgrid[: shape[0], : shape[1]]
-    return np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / (2 * sigma**2)).astype(np.float32)
+    out = np.exp(-((x - place[0]) ** 2 + (y - place[1]) ** 2) / (2 * sigma**2))
+    return np.asarray(out, dtype=np.float32)
 
 
 def centroid(window: np.ndarray) -> FloatArray:
     y, x = np.mgrid[: window.shape[0], : window.shape[1]]
     total = window.sum(dtype=np.float64)
-    return (
-        np.array([(window * x).sum(dtype=np.float64), (window * y).sum(dtype=np.float64)]) / total
-    )
+    sums = [(window * axis).sum(dtype=np.float64) for axis in (x, y)]
+    return np.array(sums, dtype=np.float64) / float(total)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.5, 2.0, 3.7, 8.0])

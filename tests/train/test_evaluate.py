@@ -10,6 +10,7 @@ import pytest
 
 from endplate.datasets.coco import write_annotations
 from endplate.errors import InputError
+from endplate.infer.pipeline import FilmReader
 from endplate.models.calibration import Calibrations
 from endplate.models.resample import ImagePyramid
 from endplate.train.data import FilmSet
@@ -57,7 +58,7 @@ def dotted_set(tmp_path: Path) -> Path:
     films = []
     for i in range(6):
         bodies = column(LEVELS, top=(150.0, 60.0 + i), depth=60.0, height=HEIGHT)
-        image = (dotted_film(bodies, (700, 300 + i), sigma=3.0) >> 8).astype(np.uint8)
+        image = (dotted_film(bodies, (700, 300 + i), sigma=1.6) >> 8).astype(np.uint8)
         films.append(film_of(image, bodies, name=f"{i}.png", subject=f"s{i}"))
         cv2.imwrite(str(tmp_path / "images" / f"{i}.png"), image)
     write_annotations(tmp_path / "annotations.json", films)
@@ -98,15 +99,12 @@ def test_good_readings_have_good_figures_and_calibrations(dotted_set, tmp_path, 
 def test_weights_of_each_fold_read_its_own_subjects(dotted_set, tmp_path, monkeypatch):
     fake_reader(monkeypatch, Finder(bodies_by_size))
     asked = []
-    from endplate.train import evaluate as module
-
-    real = module.FilmReader
 
     def reader(folder: Path, **options: object) -> object:
         asked.append(folder)
-        return real(folder, **options)  # type: ignore[arg-type]
+        return FilmReader(folder, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "FilmReader", reader)
+    monkeypatch.setattr("endplate.train.evaluate.FilmReader", reader)
     sets = {"a": FilmSet("a", str(dotted_set / "annotations.json"))}
     config = EvaluateConfig(
         weights="runs/FOLD", folds=3, only=[0, 2], sets=sets, calibrate=False, overlays=0

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -63,7 +64,13 @@ class Plain:
 
 
 def config(**settings) -> LoopConfig:
-    options = {"steps": 12, "batch": 2, "precision": "fp32", "device": "cpu", "warmup": 2}
+    options: dict[str, Any] = {
+        "steps": 12,
+        "batch": 2,
+        "precision": "fp32",
+        "device": "cpu",
+        "warmup": 2,
+    }
     options |= {"log_every": 3, "save_every": 4}
     return LoopConfig(**(options | settings))
 
