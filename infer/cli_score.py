@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from endplate.errors import InputError
 from endplate.imaging.radiograph import Radiograph
 from endplate.imaging.read import read_radiograph
+from endplate.infer.dicom_results import require_dicom_results, write_dicom_results
 from endplate.infer.find import Anchor
 from endplate.infer.outputs import OutputFolder
 from endplate.infer.pipeline import FilmReader
@@ -15,9 +17,18 @@ from endplate.reports.table import reading_table
 from endplate.study.identity import without_identity
 from endplate.study.reading import Reading
 
-__all__ = ["ScoreOptions", "exit_status", "score"]
+__all__ = ["DicomOptions", "ScoreOptions", "exit_status", "score"]
 
 _DEFAULT_FOLDER: Final = "endplate-output"
+
+
+@dataclass(frozen=True)
+class DicomOptions:
+    """Which DICOM results are written (see `write_dicom_results`), and how."""
+
+    kinds: tuple[str, ...] = ()
+    uid_root: str = "2.25"
+    time_point: str | None = None
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,7 @@ class ScoreOptions:
     provider: str = "auto"
     threads: int = 0
     weights: Path | None = None
+    dicom: DicomOptions = DicomOptions()
     debug: bool = False
 
     def output_folder(self) -> OutputFolder | None:
@@ -78,6 +90,7 @@ class _Run:
                 written = self.folder.write(
                     path, radiograph.pixels, reading, self.options.index_level
                 )
+                written += self._write_dicom(path, reading, written[0])
         except Exception as error:  # as above
             self._fail(error, path)
             return
@@ -88,6 +101,23 @@ class _Run:
             show(reading_table(reading, self.options.index_level))
             if written:
                 show("Wrote " + ", ".join(str(p) for p in written) + "\n")
+
+    def _write_dicom(self, path: str, reading: Reading, beside: Path) -> tuple[Path, ...]:
+        """The DICOM results that were asked for, called like the reading's file."""
+        dicom = self.options.dicom
+        if not dicom.kinds:
+            return ()
+        return write_dicom_results(
+            reading,
+            path,
+            beside.parent,
+            uid_root=dicom.uid_root,
+            deterministic=True,
+            kinds=dicom.kinds,
+            name=beside.stem,
+            time_point=dicom.time_point,
+            index_level=self.options.index_level,
+        )
 
     def _fail(self, error: Exception, path: str) -> None:
         self.failures += 1
@@ -124,6 +154,10 @@ def score(
     def shipped() -> FilmReader:
         return FilmReader(options.weights, provider=options.provider, threads=options.threads)
 
+    if options.dicom.kinds:
+        require_dicom_results()
+        if options.output_folder() is None:
+            raise InputError("DICOM results need a folder: name it with -o")
     run = _Run(options, make_reader or shipped, options.output_folder())
     for path in paths:
         radiograph = run.read(path)

@@ -7,14 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from pydicom import dcmread
-from pydicom.dataset import Dataset
-
 from endplate.errors import InputError, MissingDependency, UnknownName
 from endplate.reports.reading_json import reading_text
 from endplate.study.reading import Reading
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
     from endplate.reports.dicom.film import Film
     from endplate.reports.dicom.uids import UidMaker
 
@@ -111,8 +110,11 @@ def write_dicom_results(
     return _save(made, out_dir, name or source_path.stem)
 
 
-def _header(path: Path, reading: Reading) -> Dataset:
+def _header(path: Path, reading: Reading) -> "Dataset":
     """Header of the film, after a check that it is the file that was read."""
+    # Imported late, like highdicom: most runs write no DICOM results.
+    from pydicom import dcmread
+
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
         if digest != reading.source.sha256:
@@ -137,7 +139,7 @@ def _build(
     uids: "UidMaker",
     time_point: str | None,
     index_level: str | None,
-) -> Dataset:
+) -> "Dataset":
     if kind == "sr":
         from endplate.reports.dicom.sr import build_sr
 
@@ -155,7 +157,7 @@ def _build(
     return build_secondary_capture(reading, film, uids, picture)
 
 
-def _save(made: Sequence[tuple[str, Dataset]], out_dir: Path, name: str) -> tuple[Path, ...]:
+def _save(made: Sequence[tuple[str, "Dataset"]], out_dir: Path, name: str) -> tuple[Path, ...]:
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         paths = []

@@ -161,4 +161,7 @@ def web_client(remote: Remote, tls: TlsFiles, timeout: float) -> "DICOMwebClient
         pair: Any = (str(tls.certificate), str(tls.key)) if tls.key else str(tls.certificate)
         session.cert = pair
     headers = {"Authorization": f"Bearer {token}"} if token and not user else None
-    return DICOMwebClient(remote.url, session=session, headers=headers, timeout=timeout)
+    client = DICOMwebClient(remote.url, session=session, headers=headers, timeout=timeout)
+    # Its own retries wait for half a minute before they say that nobody is there.
+    client.set_http_retry_params(retry=False)
+    return client
