@@ -17,6 +17,7 @@ from endplate.infer.commands import (
     cohort,
     followup,
     listen,
+    pseudonymise,
     retrieve,
     review,
     send,
@@ -102,6 +103,19 @@ def score(
             help="A level that you know: the body at that pixel. May be given again.",
         ),
     ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels", metavar="MASK", help="CT: take the points from this segmentation."
+        ),
+    ] = None,
+    label_scheme: Annotated[
+        str,
+        typer.Option(
+            "--label-scheme",
+            help="Whose label numbers: auto, totalsegmentator, totalsegmentator-1, verse, spineps.",
+        ),
+    ] = "auto",
     overlay: Annotated[bool, typer.Option(help="Write the picture.")] = True,
     report: Annotated[bool, typer.Option(help="Write the HTML report.")] = True,
     keep_identity: Annotated[
@@ -144,9 +158,13 @@ def score(
 
     if levels and len(paths) > 1:
         raise InputError("--levels names a place on one film; give one PATH with it")
+    if labels is not None and len(paths) > 1:
+        raise InputError("--labels belongs to one CT; give one PATH with it")
     options = ScoreOptions(
         output=output,
         json_target=json_target,
+        labels=labels,
+        label_scheme=label_scheme,
         index_level=None if index is None else check_level(index),
         spacing_mm=_parse_spacing(spacing),
         anchors=tuple(Anchor.parse(text) for text in levels or ()),
@@ -265,6 +283,7 @@ def export(context: typer.Context) -> int:
 
 
 batch.register(app)
+pseudonymise.register(app)
 followup.register(app)
 cohort.register(app)
 agree.register(app)
