@@ -8,6 +8,7 @@ from typing import Final
 from endplate.errors import InputError
 from endplate.imaging.radiograph import Radiograph
 from endplate.imaging.read import read_radiograph
+from endplate.infer.cli_ct import is_ct
 from endplate.infer.dicom_results import require_dicom_results, write_dicom_results
 from endplate.infer.find import Anchor
 from endplate.infer.outputs import OutputFolder
@@ -47,6 +48,8 @@ class ScoreOptions:
     threads: int = 0
     weights: Path | None = None
     dicom: DicomOptions = DicomOptions()
+    labels: Path | None = None
+    label_scheme: str = "auto"
     debug: bool = False
 
     def output_folder(self) -> OutputFolder | None:
@@ -75,12 +78,36 @@ class _Run:
             self._fail(error, path)
             return None
 
+    def reader(self) -> FilmReader:
+        """The reader of films; its errors concern all films."""
+        if self._reader is None:
+            self._reader = self.make_reader()
+        return self._reader
+
+    def score_ct(self, path: str) -> None:
+        """Read one CT and write its files; what fails is said and counted."""
+        from endplate.infer.cli_ct import CtRequest, score_ct
+
+        options = self.options
+        reader = self.reader() if options.labels is None else None
+        request = CtRequest(
+            labels=options.labels,
+            label_scheme=options.label_scheme,
+            index_level=options.index_level,
+            anchors=options.anchors,
+            keep_identity=options.keep_identity,
+            quiet=options.json_target == "-",
+        )
+        try:
+            self.readings.append(score_ct(path, request, reader, self.folder))
+        except Exception as error:  # one bad input must not cost the others their result
+            self._fail(error, path)
+
     def score(self, path: str, radiograph: Radiograph) -> None:
         """Read one film and write its files; what fails is said and counted."""
-        if self._reader is None:
-            self._reader = self.make_reader()  # its errors concern all films
+        reader = self.reader()
         try:
-            reading = self._reader.read(
+            reading = reader.read(
                 radiograph, index_level=self.options.index_level, anchors=self.options.anchors
             )
             if not self.options.keep_identity:
@@ -160,6 +187,9 @@ def score(
             raise InputError("DICOM results need a folder: name it with -o")
     run = _Run(options, make_reader or shipped, options.output_folder())
     for path in paths:
+        if options.labels is not None or is_ct(path):
+            run.score_ct(path)
+            continue
         radiograph = run.read(path)
         if radiograph is not None:
             run.score(path, radiograph)

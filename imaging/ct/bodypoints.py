@@ -54,12 +54,15 @@ class LabelledBody:
         Unit normals, upwards, of the superior and the inferior endplate's plane.
     roughness : float
         Root mean square distance of the profiles from their lines, mm.
+    sd_mm : float
+        Standard deviation of a coordinate of a point, as found on phantoms of known corners.
     """
 
     frame: BodyFrame
     points_mm: FloatArray
     normals: FloatArray
     roughness: float
+    sd_mm: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,13 +110,16 @@ def body_points(
         mean = normals.sum(axis=0)
         axes = upright_axes(mean, frame.axes[1])
         frame = BodyFrame(frame.centre, axes, frame.symmetric)
-    local, roughness = _six(_section(mask, frame))
+    section = _section(mask, frame)
+    local, roughness = _six(section)
     if ct is not None:
-        sharp, sharp_roughness = _six(_section(mask, frame, ct=ct))
+        sharper = _section(mask, frame, ct=ct)
+        sharp, sharp_roughness = _six(sharper)
         # Where bone hardly differs from what is around it, grey values mislead.
         if sharp_roughness < _AS_SMOOTH * roughness + 0.1:
-            local, roughness = sharp, sharp_roughness
-    return LabelledBody(frame, frame.to_patient(local), normals, roughness)
+            local, roughness, section = sharp, sharp_roughness, sharper
+    sd = _point_sd(section, roughness)
+    return LabelledBody(frame, frame.to_patient(local), normals, roughness, sd)
 
 
 def sacral_points(mask: Mask, above: LabelledBody, ct: Volume | None = None) -> LabelledBody:
@@ -158,7 +164,8 @@ def sacral_points(mask: Mask, above: LabelledBody, ct: Volume | None = None) -> 
     for row, (y, z) in zip((0, 1, 2), (corners[0], middle_point, corners[1]), strict=True):
         local[row] = [0.0, y, z]
     normals = np.stack([frame.axes[2], frame.axes[2]])
-    return LabelledBody(frame, frame.to_patient(local), normals, error)
+    sd = _point_sd(section, error)
+    return LabelledBody(frame, frame.to_patient(local), normals, error, sd)
 
 
 def _section(
@@ -356,8 +363,7 @@ def _corner(
     `along` and `upright` hold where the body ends on this and on the other side.
     """
     (end, far), (level, other) = along, upright
-    point = (0.12 if section.sharp else 0.3) * section.voxel + 0.1
-    noise = point * float(np.sqrt(max(section.voxel / _STEP, 1.0)))
+    noise = _edge_sd(section) * float(np.sqrt(max(section.voxel / _STEP, 1.0)))
     for _ in range(3):
         depth, height = abs(end - far), abs(level - other)
         plate = _window(section.front, end, far, depth)
@@ -375,6 +381,16 @@ def _corner(
         ]
     )
     return (y, z), float(np.sqrt(np.nanmean(residuals**2)))
+
+
+def _edge_sd(section: _Section) -> float:
+    """Standard deviation of an edge, mm."""
+    return (0.12 if section.sharp else 0.3) * section.voxel + 0.1
+
+
+def _point_sd(section: _Section, roughness: float) -> float:
+    """Standard deviation of a coordinate of a point, mm: not better than the outline is smooth."""
+    return max(_edge_sd(section), 0.5 * roughness)
 
 
 def _line(

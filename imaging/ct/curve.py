@@ -46,10 +46,14 @@ class CentreLine:
     length: FloatArray
 
     def at(self, length: FloatArray) -> tuple[FloatArray, ...]:
-        """Height, left, front and turn at places along the line, linear beyond its ends."""
-        return tuple(
-            _interpolate(length, self.length, table)
-            for table in (self.height, self.left, self.front, self.turn)
+        """Height, left, front and turn at places along the line.
+
+        Beyond its ends the line goes straight on, and the turn stays as it is.
+        """
+        within = np.clip(length, self.length[0], self.length[-1])
+        return (
+            *(_interpolate(length, self.length, t) for t in (self.height, self.left, self.front)),
+            _interpolate(within, self.length, self.turn),
         )
 
 
@@ -90,10 +94,9 @@ def centre_line(
         raise GeometryError("the bodies do not lie below each other")
     height = np.arange(local[0, 2] + reach[0], local[-1, 2] - reach[1] - STEP, -STEP)
     turned = [_turn_of(f, axes) for f in fronts]
-    left, ahead, turn = (
-        _smooth_through(height, local[:, 2], values)
-        for values in (local[:, 0], local[:, 1], np.array(turned))
-    )
+    knots = local[:, 2]
+    left, ahead = (_smooth_through(height, knots, local[:, d]) for d in (0, 1))
+    turn = np.interp(-height, -knots, np.array(turned))
     steps = np.hypot(np.diff(height), np.diff(left))
     length = np.concatenate([[0.0], np.cumsum(steps)])
     return CentreLine(points[0], axes, height, left, ahead, turn, length)

@@ -10,7 +10,7 @@ from endplate.geometry.landmarks import FloatArray
 from endplate.imaging.ct.curve import CentreLine
 from endplate.imaging.ct.volume import Volume
 
-__all__ = ["Slab", "coronal_strip", "cut_slab"]
+__all__ = ["Slab", "Strip", "coronal_strip", "cut_slab"]
 
 #: Window of the slab, Hounsfield units: fat and disc dark, cortical bone bright.
 WINDOW: Final = (-100.0, 700.0)
@@ -47,6 +47,14 @@ class Slab:
         length = self.first_length + points[..., 1] * self.spacing
         ahead = self.first_front + points[..., 0] * self.spacing
         return _place(self.line, length, ahead, aside)
+
+    def axes_at(self, point: FloatArray) -> FloatArray:
+        """(3, 3) rows left, front and up, LPS, of the sheet at a (2,) column, row."""
+        length = np.array([self.first_length + point[1] * self.spacing])
+        _, _, along, front = _row(self.line, length)
+        local = np.stack([np.cross(front[0], along[0]), front[0], -along[0]])
+        out: FloatArray = local @ self.line.axes
+        return out
 
     def to_pixels(self, points: FloatArray) -> FloatArray:
         """(..., 3) LPS mm to (..., 2) column, row: the nearest point of the sheet."""
@@ -134,34 +142,57 @@ def cut_slab(
     return Slab(windowed(total / len(layers)), line, spacing, 0.0, first_front)
 
 
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """A coronal picture through the bodies; the patient's left is on the right, as in radiology.
+
+    Parameters
+    ----------
+    pixels : (rows, columns) uint16 array
+        Maximum over 12 mm around the depth of the centre line at each height.
+    line : CentreLine
+    spacing : float
+        mm per pixel, both ways.
+    first_left : float
+        How far left of the line's axes column 0 lies, mm.
+    """
+
+    pixels: npt.NDArray[np.uint16]
+    line: CentreLine
+    spacing: float
+    first_left: float
+
+    def to_pixels(self, points: FloatArray) -> FloatArray:
+        """(..., 3) LPS mm to (..., 2) column, row, by projection."""
+        line = self.line
+        local = (points - line.origin) @ line.axes.T
+        column = (local[..., 0] - self.first_left) / self.spacing
+        return np.stack([column, (line.height[0] - local[..., 2]) / self.spacing], axis=-1)
+
+    @property
+    def path(self) -> FloatArray:
+        """(N, 2) column, row of the centre line."""
+        line = self.line
+        column = (line.left - self.first_left) / self.spacing
+        return np.column_stack([column, (line.height[0] - line.height) / self.spacing])
+
+
 def coronal_strip(
     ct: Volume, line: CentreLine, *, spacing: float = 1.0, half_width: float = 70.0
-) -> tuple[npt.NDArray[np.uint16], FloatArray]:
-    """A coronal picture through the bodies, and the centre line on it.
-
-    Returns
-    -------
-    pixels : (rows, columns) uint16 array
-        Maximum over 12 mm around the line's depth at each height; the patient's left is on the
-        right, as in radiology.
-    path : (N, 2) array
-        Column, row of the line.
-    """
-    middle = float(line.left.mean())
+) -> Strip:
+    """Cut the coronal picture out of a CT."""
+    first_left = float(line.left.mean()) - half_width
     columns = round(2 * half_width / spacing) + 1
     heights = np.arange(line.height[0], line.height[-1], -spacing)
     front = np.interp(-heights, -line.height, line.front)
-    left = middle - half_width + np.arange(columns) * spacing
+    left = first_left + np.arange(columns) * spacing
     best = np.full((len(heights), columns), -1024.0)
     for depth in np.linspace(-6, 6, 7):
         local = np.stack(
             np.broadcast_arrays(left[None, :], front[:, None] + depth, heights[:, None]), axis=-1
         )
         best = np.maximum(best, ct.sample(local @ line.axes + line.origin))
-    path = np.column_stack(
-        [(line.left - middle + half_width) / spacing, (line.height[0] - line.height) / spacing]
-    )
-    return windowed(best), path
+    return Strip(windowed(best), line, spacing, first_left)
 
 
 def windowed(values: npt.NDArray[np.floating]) -> npt.NDArray[np.uint16]:

@@ -1,0 +1,224 @@
+"""From a CT to a reading: by the networks on the sagittal slab, or from a segmentation."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+
+from endplate import __version__
+from endplate.errors import GeometryError
+from endplate.geometry.calibration import Calibration
+from endplate.geometry.landmarks import FloatArray, Vertebra
+from endplate.geometry.measure import measure
+from endplate.geometry.spatial import spatial_measurements
+from endplate.imaging.ct.bodypoints import LabelledBody
+from endplate.imaging.ct.column import find_column_line
+from endplate.imaging.ct.curve import centre_line
+from endplate.imaging.ct.labels import LabelVolume
+from endplate.imaging.ct.slab import Slab, Strip, coronal_strip, cut_slab
+from endplate.imaging.ct.spine import LabelledSpine, read_spine
+from endplate.imaging.ct.volume import Volume
+from endplate.imaging.radiograph import Radiograph
+from endplate.infer.find import Anchor
+from endplate.infer.pipeline import FilmReader
+from endplate.study.reading import Acquisition, Quality, Reader, Reading, Reason, Source
+
+__all__ = ["CtReading", "read_ct_labels", "read_ct_slab"]
+
+_FEWEST: Final = 2
+_COMFORTABLE: Final = 4
+#: Spacing of slices beyond which single angles are uncertain by several degrees, mm.
+_COARSE_MM: Final = 2.6
+_LYING: Final = ("supine", "prone", "decubitus")
+
+
+@dataclass(frozen=True, eq=False)
+class CtReading:
+    """A reading and the pictures that it was made on.
+
+    Parameters
+    ----------
+    reading : Reading
+        Points in pixels of `slab.pixels`, and `points_mm`.
+    slab : Slab
+    strip : Strip
+    notes : tuple of str
+        What was corrected or left out while reading.
+    """
+
+    reading: Reading
+    slab: Slab
+    strip: Strip
+    notes: tuple[str, ...]
+
+
+def read_ct_labels(ct: Volume, labels: LabelVolume, *, index_level: str | None = None) -> CtReading:
+    """Read a CT by its segmentation, without a network.
+
+    Parameters
+    ----------
+    ct : Volume
+    labels : LabelVolume
+        Of the same patient coordinates; its grid may differ.
+    index_level : str or None
+        The injured level, if known.
+
+    Raises
+    ------
+    GeometryError
+        If fewer than two bodies can be measured.
+    """
+    spine = read_spine(labels, ct)
+    bodies = {level: b for level, b in spine.bodies.items() if level != "S1"}
+    if len(bodies) < _FEWEST:
+        why = "; ".join(f"{level}: {reason}" for level, reason in spine.left_out.items())
+        raise GeometryError(
+            f"{labels.volume.provenance.path}: only {len(bodies)} bodies can be measured, at least"
+            f" {_FEWEST} are needed ({why or 'no others are labelled'})"
+        )
+    line = centre_line(
+        [b.frame.centre for b in bodies.values()],
+        [b.frame.axes[1] for b in bodies.values()],
+        reach=(30.0, 75.0 if "S1" in spine.bodies else 30.0),
+    )
+    slab = cut_slab(ct, line)
+    vertebrae = tuple(_labelled(level, body, slab) for level, body in spine.bodies.items())
+    axes = {level: body.frame.axes for level, body in spine.bodies.items()}
+    provenance = labels.volume.provenance
+    reader = Reader("model", f"labels:{labels.scheme}", __version__, provenance.sha256)
+    reasons = _reasons(ct, vertebrae, index_level, spine)
+    quality = Quality("flagged" if reasons else "accepted", tuple(reasons))
+    return _result(ct, slab, vertebrae, axes, reader, quality, index_level)
+
+
+def read_ct_slab(
+    ct: Volume,
+    reader: FilmReader,
+    *,
+    index_level: str | None = None,
+    anchors: Sequence[Anchor] = (),
+) -> CtReading:
+    """Read a CT by the networks for films, on its curved sagittal slab.
+
+    Parameters
+    ----------
+    anchors : sequence of Anchor
+        Levels that the user knows, in pixels of the slab.
+
+    Raises
+    ------
+    GeometryError
+        If no spinal column is found in the volume.
+    """
+    line = find_column_line(ct)
+    slab = cut_slab(ct, line)
+    film = Radiograph(
+        pixels=slab.pixels,
+        calibration=Calibration((slab.spacing, slab.spacing), "ct"),
+        path=ct.provenance.path,
+        sha256=ct.provenance.sha256,
+        modality="CT",
+    )
+    plain = reader.read(film, index_level=index_level, anchors=anchors)
+    vertebrae = tuple(replace(v, points_mm=slab.to_patient(v.points)) for v in plain.vertebrae)
+    axes = {v.level: slab.axes_at(v.centre) for v in vertebrae}
+    quality = plain.quality
+    if quality.status != "rejected":
+        reasons = (*quality.reasons, *_reasons(ct, vertebrae, index_level, None))
+        unique = {r.code: r for r in reasons}
+        quality = Quality("flagged" if unique else "accepted", tuple(unique.values()))
+    return _result(ct, slab, vertebrae, axes, plain.reader, quality, index_level)
+
+
+def _labelled(level: str, body: LabelledBody, slab: Slab) -> Vertebra:
+    """A vertebra of the slab; its covariance is that of the phantom trials."""
+    points = slab.to_pixels(body.points_mm)
+    variance = np.full(12, (body.sd_mm / slab.spacing) ** 2)
+    variance[np.repeat(np.isnan(points).any(axis=1), 2)] = np.nan
+    covariance = np.diag(variance)
+    missing = np.isnan(variance)
+    covariance[missing] = np.nan
+    covariance[:, missing] = np.nan
+    return Vertebra(level, points, covariance, points_mm=body.points_mm)
+
+
+def _reasons(
+    ct: Volume,
+    vertebrae: Sequence[Vertebra],
+    index_level: str | None,
+    spine: LabelledSpine | None,
+) -> list[Reason]:
+    out = []
+    names = [v.level for v in vertebrae]
+    if spine is not None and len(vertebrae) < _COMFORTABLE:
+        out.append(Reason("few_vertebrae", f"only {len(vertebrae)} vertebrae could be measured"))
+    if spine is not None and index_level is not None and index_level not in names:
+        why = spine.left_out.get(index_level, "it is not labelled")
+        out.append(Reason("index_level_missing", f"{index_level} was not measured: {why}"))
+    coarse = float(ct.spacing.max())
+    if coarse > _COARSE_MM:
+        out.append(
+            Reason(
+                "low_resolution",
+                f"voxels are {coarse:.1f} mm: the wedge of a single body is uncertain by some"
+                " degrees",
+            )
+        )
+    if ct.provenance.position in _LYING:
+        out.append(
+            Reason(
+                "recumbent",
+                f"the patient lay ({ct.provenance.position}): kyphosis is less than on a standing"
+                " film; do not take the difference for a change",
+            )
+        )
+    changed = [n for n in ct.notes if "interpolated" in n or "missing" in n]
+    out += [Reason("slices_interpolated", changed[0])] if changed else []
+    return out
+
+
+def _result(
+    ct: Volume,
+    slab: Slab,
+    vertebrae: tuple[Vertebra, ...],
+    axes: Mapping[str, FloatArray],
+    reader: Reader,
+    quality: Quality,
+    index_level: str | None,
+) -> CtReading:
+    calibration = Calibration((slab.spacing, slab.spacing), "ct")
+    plain = measure(vertebrae, calibration, index_level=index_level)
+    spatial = [m for v in vertebrae for m in spatial_measurements(v, axes[v.level], slab.line.axes)]
+    reading = Reading(
+        id=str(uuid.uuid4()),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        reader=reader,
+        source=_source(ct, slab),
+        calibration=calibration,
+        quality=quality,
+        vertebrae=vertebrae,
+        measurements=(*plain, *spatial),
+    )
+    return CtReading(reading, slab, coronal_strip(ct, slab.line), ct.notes)
+
+
+def _source(ct: Volume, slab: Slab) -> Source:
+    p = ct.provenance
+    return Source(
+        path=p.path,
+        sha256=p.sha256,
+        rows=slab.pixels.shape[0],
+        columns=slab.pixels.shape[1],
+        modality="CT",
+        study_uid=p.study_uid,
+        series_uid=p.series_uid,
+        patient_id=p.patient_id,
+        study_date=p.study_date,
+        view="lateral",
+        facing="right",
+        position=p.position,
+        acquisition=Acquisition(p.slice_thickness_mm, p.slice_spacing_mm, p.kernel),
+    )
