@@ -189,6 +189,7 @@ def _listening(options: ReviewOptions) -> Iterator[socket.socket]:
             raise InputError(
                 f"--host {options.host} --port {options.port}: cannot listen: {error.strerror}"
             ) from error
+        listener.listen(64)  # the printed link works from now on
         yield listener
 
 

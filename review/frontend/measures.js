@@ -40,8 +40,8 @@ function interval(m) {
 }
 
 function row(m, before, session) {
-  const far = before && Math.abs(m.value - before.value) >= { deg: 0.05, mm: 0.05, ratio: 0.005 }[m.unit] * 1;
-  const differs = before && (far || (m.unit === "%" && Math.abs(m.value - before.value) >= 0.5));
+  const least = { deg: 0.05, mm: 0.05, ratio: 0.005, "%": 0.5 }[m.unit] ?? 0.5;
+  const differs = before && Math.abs(m.value - before.value) >= least;
   const name = measureName(m.name, session);
   const flags = m.flags.map((f) => session.flags[f] || f.replaceAll("_", " "));
   return el(
@@ -61,7 +61,8 @@ function row(m, before, session) {
 function table(caption, measures, start, session) {
   const rows = measures.map((m) => row(m, find(start, m.name, m.level), session));
   const head = ["measure", "value", "interval", "change"].map((k) => el("th", { scope: "col", text: t(k) }));
-  return el("table", { class: "measures" }, el("caption", { text: caption }), el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows));
+  const changed = rows.some((r) => r.lastChild.textContent);
+  return el("table", { class: changed ? "measures changed" : "measures" }, el("caption", { text: caption }), el("thead", {}, el("tr", {}, ...head)), el("tbody", {}, ...rows));
 }
 
 // state: { measurements, start, level, levels, error }

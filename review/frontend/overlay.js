@@ -24,7 +24,7 @@ export function bodyPaths(points) {
   };
 }
 
-function body(v, at, view, chosen, options) {
+function body(v, at, view, chosen, options, size) {
   const points = v.points.map((p) => p && toScreen(view, p).map((x) => Math.round(x * 100) / 100));
   const paths = bodyPaths(points);
   const mine = chosen && chosen.at === at;
@@ -58,22 +58,22 @@ function body(v, at, view, chosen, options) {
         class: `point ${kind}${picked ? " picked" : ""}`,
         cx: p[0],
         cy: p[1],
-        r: picked ? 5 : kind === "corner" ? 3.5 : 2.5,
+        r: (picked ? 5 : kind === "corner" ? 3.5 : 2.5) * size,
       })
     );
   });
-  const tag = label(v, points);
+  const tag = label(v, points, size);
   if (tag) group.append(...tag);
   return group;
 }
 
 // The name beside the posterior wall, with signs for what is marked.
-function label(v, points) {
+function label(v, points, size) {
   const behind = points[SP] && points[IP] ? [points[SP], points[IP]] : [points[SP], points[SP]];
   if (!behind[0] || !points[SA]) return null;
   const away = Math.sign(behind[0][0] - points[SA][0]) || 1;
-  const x = (behind[0][0] + behind[1][0]) / 2 + away * 16;
-  const y = (behind[0][1] + behind[1][1]) / 2 + 5;
+  const x = (behind[0][0] + behind[1][0]) / 2 + away * 16 * size;
+  const y = (behind[0][1] + behind[1][1]) / 2 + 5 * size;
   const signs = (v.fractured ? " ▼" : "") + (v.cement ? " ●" : "") + (v.hardware ? " ╪" : "");
   const place = { x: x.toFixed(1), y: y.toFixed(1), "text-anchor": away > 0 ? "start" : "end" };
   return [svg("text", { class: "name", ...place, text: v.level + signs })];
@@ -81,8 +81,10 @@ function label(v, points) {
 
 export function drawOverlay(root, doc, view, chosen, options) {
   const parts = [];
+  // Marks grow with the letters of the page, for screens of many pixels.
+  const size = parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
   if (options.marks) {
-    doc.vertebrae.forEach((v, at) => parts.push(body(v, at, view, chosen, options)));
+    doc.vertebrae.forEach((v, at) => parts.push(body(v, at, view, chosen, options, size)));
   }
   for (const [i, place] of (options.clicks || []).entries()) {
     const [x, y] = toScreen(view, place);
