@@ -8,7 +8,8 @@ best naming of the same bodies give the margin and the probability of the naming
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from itertools import pairwise
 from typing import Final
 
@@ -36,12 +37,14 @@ class NamingConfig:
     temperature: float = 2.0
     threshold: float = 0.3
     body_weight: float = 1.0
-    level_gain: float = 0.5
+    thoracic: float = 2.0
     skipped: float = 4.0
     irregular: float = 4.0
     spacing_sd: float = 0.16
     size_sd: float = 0.16
     kink_sd: float = 16.0
+    trust: float = 3.0
+    highest: str = "T4"
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +71,8 @@ class NamedColumn:
     alternatives: tuple[tuple[tuple[str, ...], float], ...] = ()
 
 
-def _step_costs(config: NamingConfig) -> dict[int, FloatArray]:
+@cache
+def _step_costs(irregular: float) -> dict[int, FloatArray]:
     """For 1, 2 and 3 steps down, (L, L) gains (never positive) of going from level to level."""
     n = len(CLASSES)
     regular = [c for c in CLASSES[:-1] if c not in ("T13", "L6")]
@@ -76,7 +80,7 @@ def _step_costs(config: NamingConfig) -> dict[int, FloatArray]:
     for a, b in pairwise(regular):
         one[CLASSES.index(a), CLASSES.index(b)] = 0.0
     for a, b in (("T12", "T13"), ("L5", "L6"), ("T11", "L1"), ("L4", "S1")):
-        one[CLASSES.index(a), CLASSES.index(b)] = -config.irregular
+        one[CLASSES.index(a), CLASSES.index(b)] = -irregular
     for a, b in (("T13", "L1"), ("L6", "S1")):
         one[CLASSES.index(a), CLASSES.index(b)] = 0.0
     one[_CERVICAL, _CERVICAL] = 0.0
@@ -88,28 +92,39 @@ def _step_costs(config: NamingConfig) -> dict[int, FloatArray]:
     return steps
 
 
-def _spacing(config: NamingConfig, a: Candidate, b: Candidate, k: int) -> float:
-    """Gain of candidate `b` lying `k` levels below candidate `a`; never positive."""
-    step = b.centre - a.centre
-    depth = 0.5 * (a.depth + b.depth)
-    distance = float(np.hypot(*step))
-    if distance < 0.3 * depth or distance > 1.75 * k * depth:
-        return _IMPOSSIBLE
-    # from centre to centre a level is about as long as a body is deep; to the sacral endplate,
-    # which lies at the top of its body, two thirds of that
-    expected = depth * ((k - 0.36) if b.sacrum else k) * 0.98
-    gain = -0.5 * (math.log(distance / expected) / config.spacing_sd) ** 2
-    gain -= 0.5 * (math.log(b.depth / a.depth) / config.size_sd) ** 2
-    for one, weight in ((a, 1.0), (b, 0.5 if b.sacrum else 1.0)):
-        gain -= 0.5 * weight * (_kink(one, step) / config.kink_sd) ** 2
-    return max(gain, -40.0) - config.skipped * (k - 1)
+def _spacings(ordered: Sequence[Candidate], config: NamingConfig) -> dict[int, FloatArray]:
+    """For 1, 2 and 3 levels down, (N, N) gains of candidate j lying that far below candidate i.
 
-
-def _kink(candidate: Candidate, step: FloatArray) -> float:
-    """Degrees between the step to the neighbour and the body's own axis."""
-    forward = candidate.points[0] - candidate.points[2]
-    cosine = abs(float(forward @ step)) / max(float(np.hypot(*forward) * np.hypot(*step)), 1e-9)
-    return math.degrees(math.asin(min(cosine, 1.0)))
+    Gains are never positive: steps of an odd length, jumps in size and steps across the body's
+    own axis cost.
+    """
+    centres = np.array([c.centre for c in ordered])
+    depths = np.array([c.depth for c in ordered])
+    forward = np.array([c.points[0] - c.points[2] for c in ordered])
+    forward /= np.maximum(np.hypot(forward[:, 0], forward[:, 1]), 1e-9)[:, None]
+    sacrum = np.array([c.sacrum for c in ordered])
+    step = centres[None] - centres[:, None]
+    distance = np.maximum(np.hypot(step[..., 0], step[..., 1]), 1e-9)
+    depth = 0.5 * (depths[:, None] + depths[None])
+    along = step / distance[..., None]
+    kinks = [
+        np.degrees(np.arcsin(np.minimum(np.abs((along * f).sum(axis=2)), 1.0)))
+        for f in (forward[:, None], forward[None])
+    ]
+    cost = (np.log(depths[None] / depths[:, None]) / config.size_sd) ** 2
+    cost += (kinks[0] / config.kink_sd) ** 2
+    cost += np.where(sacrum, 0.5, 1.0)[None] * (kinks[1] / config.kink_sd) ** 2
+    possible = np.triu(np.ones_like(distance, dtype=bool), 1) & ~sacrum[:, None]
+    out = {}
+    for k in (1, 2, 3):
+        # from centre to centre a level is about as long as a body is deep; to the sacral
+        # endplate, which lies at the top of its body, two thirds of that
+        expected = 0.98 * depth * (k - 0.36 * sacrum[None])
+        gain = -0.5 * (cost + (np.log(distance / expected) / config.spacing_sd) ** 2)
+        gain = np.maximum(gain, -40.0) - config.skipped * (k - 1)
+        near = (distance >= 0.3 * depth) & (distance <= 1.75 * k * depth)
+        out[k] = np.where(possible & near, gain, _IMPOSSIBLE)
+    return out
 
 
 def name_column(
@@ -140,15 +155,38 @@ def name_column(
     ordered = [candidates[i] for i in order]
     fixed = {order.index(i): CLASSES.index(level) for i, level in (anchors or {}).items()}
     unary = _unary(ordered, config, fixed)
-    steps = _step_costs(config)
-    spacing = _all_spacings(ordered, config)
+    steps = _step_costs(config.irregular)
+    spacing = _spacings(ordered, config)
     path = _best_path(unary, steps, spacing)
     if fixed and not set(fixed) <= {i for i, _ in path}:
         path = _best_path(unary, steps, spacing, through=sorted(fixed))
     if not path:
         return None
     chain = [i for i, _ in path]
-    return _name_chain([ordered[i] for i in chain], unary[chain], steps, spacing, chain)
+    named = _name_chain(
+        [ordered[i] for i in chain], unary[chain], steps, spacing, chain, config.trust
+    )
+    return _from_level(named, config.highest)
+
+
+def _from_level(column: NamedColumn, highest: str) -> NamedColumn | None:
+    """The part of a column from a level downwards; None if nothing is left."""
+    first = CLASSES.index(highest)
+    keep = [
+        i
+        for i, name in enumerate(column.levels)
+        if name != CLASSES[_CERVICAL] and CLASSES.index(name) >= first
+    ]
+    if not keep:
+        return None
+    start = keep[0]
+    return replace(
+        column,
+        candidates=column.candidates[start:],
+        levels=column.levels[start:],
+        probabilities=column.probabilities[start:],
+        alternatives=tuple((names[start:], p) for names, p in column.alternatives),
+    )
 
 
 def _unary(
@@ -156,13 +194,13 @@ def _unary(
 ) -> FloatArray:
     """(N, L) gain of using candidate i as level l."""
     bias = math.log(config.threshold / (1 - config.threshold))
-    chance = config.level_gain * math.log(len(CLASSES))
     out = np.full((len(ordered), len(CLASSES)), _IMPOSSIBLE)
     for i, c in enumerate(ordered):
         score = min(max(c.score, 1e-4), 1 - 1e-4)
         body = config.body_weight * (math.log(score / (1 - score)) - bias)
-        # against a level drawn at random: a body that looks like its level is a better body
-        levels = (np.maximum(c.log_levels, -9.0) + chance) / config.temperature
+        # relative to its likeliest level: a level in doubt is no evidence against a body
+        levels = np.maximum(c.log_levels - c.log_levels.max(), -9.0)
+        levels /= config.temperature * (config.thoracic if _looks_thoracic(c) else 1.0)
         if c.sacrum:
             out[i, _S1] = body
         else:
@@ -176,25 +214,15 @@ def _unary(
     return out
 
 
-def _all_spacings(
-    ordered: Sequence[Candidate], config: NamingConfig
-) -> dict[tuple[int, int], dict[int, float]]:
-    out: dict[tuple[int, int], dict[int, float]] = {}
-    for j, b in enumerate(ordered):
-        for i in range(j):
-            if ordered[i].sacrum:
-                continue
-            gains = {k: _spacing(config, ordered[i], b, k) for k in (1, 2, 3)}
-            gains = {k: g for k, g in gains.items() if g > _IMPOSSIBLE / 2}
-            if gains:
-                out[i, j] = gains
-    return out
+def _looks_thoracic(candidate: Candidate) -> bool:
+    level = int(candidate.log_levels.argmax())
+    return level == _CERVICAL or level < CLASSES.index("T10")
 
 
 def _best_path(
     unary: FloatArray,
     steps: Mapping[int, FloatArray],
-    spacing: Mapping[tuple[int, int], Mapping[int, float]],
+    spacing: Mapping[int, FloatArray],
     through: Sequence[int] = (),
 ) -> list[tuple[int, int]]:
     """Viterbi over (candidate, level); candidates may be left out, except those of `through`."""
@@ -205,15 +233,12 @@ def _best_path(
         if any(t < j for t in through):
             score[j] = _IMPOSSIBLE
         for i in range(j):
-            if (i, j) not in spacing or any(i < t < j for t in through):
+            if any(i < t < j for t in through):
                 continue
-            for k, gain in spacing[i, j].items():
-                reach = score[i][:, None] + steps[k] + gain
-                best = reach.argmax(axis=0)
-                value = reach[best, np.arange(levels)] + unary[j]
-                for level in np.nonzero(value > score[j])[0]:
-                    score[j, level] = value[level]
-                    back[j, int(level)] = (i, int(best[level]))
+            for k, gains in spacing.items():
+                if gains[i, j] > _IMPOSSIBLE / 2:
+                    reach = score[i][:, None] + steps[k] + gains[i, j]
+                    _extend(score, back, reach, unary[j], i, j)
     ends = score.copy()
     if through:
         ends[: max(through)] = _IMPOSSIBLE
@@ -227,20 +252,37 @@ def _best_path(
     return path[::-1]
 
 
+def _extend(
+    score: FloatArray,
+    back: dict[tuple[int, int], tuple[int, int]],
+    reach: FloatArray,
+    unary: FloatArray,
+    i: int,
+    j: int,
+) -> None:
+    """Take the step from candidate i to j wherever it beats what led to j so far."""
+    best = reach.argmax(axis=0)
+    value = reach[best, np.arange(reach.shape[1])] + unary
+    for level in np.nonzero(value > score[j])[0]:
+        score[j, level] = value[level]
+        back[j, int(level)] = (i, int(best[level]))
+
+
 def _name_chain(
     chosen: Sequence[Candidate],
     unary: FloatArray,
     steps: Mapping[int, FloatArray],
-    spacing: Mapping[tuple[int, int], Mapping[int, float]],
+    spacing: Mapping[int, FloatArray],
     chain: Sequence[int],
+    trust: float,
 ) -> NamedColumn:
     """All namings of the chosen bodies: posterior of each body, best naming, margin."""
     moves = []
     for i, j in pairwise(chain):
-        moves.append(np.max([gain + steps[k] for k, gain in spacing[i, j].items()], axis=0))
+        moves.append(np.max([gains[i, j] + steps[k] for k, gains in spacing.items()], axis=0))
     namings = _namings(unary, moves)
     scores = np.array([s for s, _ in namings])
-    weights = np.exp(scores - scores.max())
+    weights = np.exp((scores - scores.max()) / trust)
     weights /= weights.sum()
     best = namings[0][1]
     probabilities = np.array(

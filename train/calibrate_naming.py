@@ -13,14 +13,16 @@ from endplate.models.decode import Candidate
 from endplate.models.naming import NamingConfig, name_column
 from endplate.train.accuracy import Truth
 
-__all__ = ["NamingCase", "fit_naming", "naming_score"]
+__all__ = ["NamingCase", "NamingScore", "fit_naming", "naming_score"]
 
 _GRID: Final = {
-    "temperature": (1.0, 1.5, 2.0, 3.0, 4.5),
-    "threshold": (0.2, 0.3, 0.4),
-    "skipped": (3.0, 5.0),
-    "irregular": (4.0, 6.0),
+    "temperature": (1.5, 3.0, 5.0),
+    "threshold": (0.15, 0.2, 0.25, 0.3),
+    "thoracic": (1.0, 3.0),
 }
+_TRUSTS: Final = (1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 9.0, 14.0)
+_BODY: Final = 0.15
+"""What a body found is worth, in films named right."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,45 +35,62 @@ class NamingCase:
     fold: int
 
 
-def naming_score(case: NamingCase, config: NamingConfig) -> tuple[float, float]:
-    """How well a configuration names one film.
+@dataclass(frozen=True, slots=True)
+class NamingScore:
+    """How well a configuration named one film.
 
-    Returns
-    -------
-    right : float
-        1 if every annotated body that was found bears its level, else 0.
-    surprise : float
-        Negative logarithm of the probability that the configuration gave to what is so:
-        naming right, or naming wrong.
+    `right`: whether every annotated body that was found bears its level, None if none was found;
+    `found`: annotated bodies found; `surprise`: negative logarithm of the probability that was
+    given to what is so, naming right or wrong.
     """
+
+    right: bool | None
+    found: int
+    surprise: float
+
+
+def naming_score(case: NamingCase, config: NamingConfig) -> NamingScore:
+    """Name one film and compare with its annotation."""
     column = name_column(case.candidates, config, downward=case.downward)
     if column is None:
-        return 0.0, math.log(2.0)
-    right, seen = True, False
+        return NamingScore(None, 0, 0.0)
+    right, found = True, 0
     for body in case.truth.vertebrae:
-        centre = body.centre
-        distances = [float(np.hypot(*(c.centre - centre))) for c in column.candidates]
+        distances = [
+            math.inf
+            if c.sacrum and body.level != "S1"
+            else float(np.hypot(*(c.centre - body.centre)))
+            for c in column.candidates
+        ]
         nearest = int(np.argmin(distances))
         if distances[nearest] < 0.5 * body.depth_px:
-            seen = True
+            found += 1
             right &= column.levels[nearest] == body.level
+    if not found:
+        return NamingScore(None, 0, 0.0)
     probability = float(np.clip(column.probabilities.min(), 0.01, 0.99))
-    surprise = -math.log(probability if right else 1 - probability)
-    return float(right and seen), surprise
+    return NamingScore(right, found, -math.log(probability if right else 1 - probability))
 
 
 def fit_naming(cases: Sequence[NamingCase], start: NamingConfig) -> NamingConfig:
-    """Weights under which the most films are named right and the probabilities are honest.
+    """Weights under which the most films are named right, then honest probabilities.
 
-    A film more or less counts as much as 3 nats of surprise over all films, so that the choice
-    does not hang on a single lucky film.
+    Names count on films whose levels are certain, bodies found on all.
     """
-    usable = [c for c in cases if not c.truth.levels_doubtful and c.truth.vertebrae]
     best, best_value = start, -math.inf
     for values in itertools.product(*_GRID.values()):
-        config = replace(start, **dict(zip(_GRID, values, strict=True)))
-        scores = np.array([naming_score(c, config) for c in usable]).reshape(-1, 2)
-        value = 3.0 * float(scores[:, 0].sum()) - float(scores[:, 1].sum())
+        temperature, threshold, thoracic = values
+        config = replace(start, temperature=temperature, threshold=threshold, thoracic=thoracic)
+        value = 0.0
+        for case in cases:
+            score = naming_score(case, config)
+            named = bool(score.right) and not case.truth.levels_doubtful
+            value += named + _BODY * score.found
         if value > best_value:
             best, best_value = config, value
-    return best
+    certain = [c for c in cases if not c.truth.levels_doubtful]
+    # how far the probabilities are trusted does not change the names: it is fitted last
+    return min(
+        (replace(best, trust=t) for t in _TRUSTS),
+        key=lambda config: sum(naming_score(c, config).surprise for c in certain),
+    )
