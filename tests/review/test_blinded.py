@@ -7,6 +7,7 @@ import pytest
 from endplate.errors import InputError
 from endplate.infer.commands.agree import agree_files
 from endplate.review.blinded import StudyPlan, shuffled
+
 from .conftest import Browser, wire
 
 
@@ -24,7 +25,7 @@ def test_orders_differ_and_repeats_come_late():
         if film in first:
             assert place > 20 > first[film]
         first.setdefault(film, place)
-    with pytest.raises(InputError, match="0 to 0.5"):
+    with pytest.raises(InputError, match=r"0 to 0\.5"):
         StudyPlan(1, 0.9)
 
 

@@ -7,6 +7,7 @@ from endplate.errors import InputError, UnknownName
 from endplate.review.app import build_app
 from endplate.review.guard import MAX_BODY, GuardRules
 from endplate.review.people import Doorkeeper, Person, ProxyRule, parse_person
+
 from .conftest import COOKIE, HOST, Browser
 
 
@@ -109,8 +110,7 @@ def test_no_name_reaches_the_file_system(browser, name):
         assert "import" not in answer.text
 
 
-def test_sessions_end(make):
-    _, _, app = make()
+def test_sessions_end():
     now = [0.0]
     door = Doorkeeper([Person("anna")], clock=lambda: now[0])
     secret = door.enter(door.new_token(door.people["anna"]))

@@ -14,6 +14,7 @@ from endplate.geometry.measure import measure
 from endplate.reports.reading_json import read_reading, reading_schema
 from endplate.review.audit import AuditTrail
 from endplate.review.editing import MANUAL_SD, calibration_of
+
 from .conftest import Browser, wire
 
 

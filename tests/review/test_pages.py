@@ -1,0 +1,236 @@
+"""The front end: its modules under Node, and the whole of it in headless Chromium."""
+
+import shutil
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import uvicorn
+
+from endplate.geometry.landmarks import Vertebra
+from endplate.geometry.measure import measure
+from endplate.review.app import build_app
+from endplate.review.guard import GuardRules
+
+CHROMIUM = "/usr/bin/chromium"
+OPENED = "body[data-ready]:not([data-ready=list])"
+
+
+def test_the_modules_of_the_pages():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node: the tests of the pages' modules are in JavaScript")
+    file = Path(__file__).with_name("pages.test.mjs")
+    done = subprocess.run(
+        [node, "--test", str(file)], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """Headless Chromium of the system."""
+    api = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"needs {CHROMIUM}")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def served(make):
+    """A running server; gives desk, and a function that opens a page in a context."""
+    desk, door, _ = make()
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(64)
+        port = listener.getsockname()[1]
+        rules = GuardRules(frozenset({f"127.0.0.1:{port}"}), False, f"endplate_review_{port}")
+        app = build_app(desk, door, rules)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+
+        def enter(page, name="anna"):
+            page.set_default_timeout(60_000)
+            page.goto(f"http://127.0.0.1:{port}/?token={door.new_token(door.people[name])}")
+            page.wait_for_selector("body[data-ready=list]", state="attached")
+
+        yield desk, enter
+        server.should_exit = True
+        thread.join(20)
+
+
+def on_screen(page, at, point):
+    """Where a point lies in the window."""
+    return page.evaluate(
+        """([at, point]) => {
+            const { stage, doc } = endplate.current;
+            const [x, y] = doc.vertebrae[at].points[point];
+            const box = stage.node.getBoundingClientRect();
+            const { zoom, aspect } = stage.view;
+            return [(x + 0.5) * zoom + stage.view.x + box.left,
+                    (y + 0.5) * zoom * aspect + stage.view.y + box.top];
+        }""",
+        [at, point],
+    )
+
+
+def shown(page, name, level):
+    row = page.locator(f'tr[data-measure="{name}"][data-level="{level}"] .value')
+    return float(row.inner_text().rstrip("°").replace("−", "-"))
+
+
+def settled(page):
+    """Wait until measures of the last edit are there."""
+    page.wait_for_function("!endplate.current.asking && !endplate.current.asked")
+
+
+def test_correct_and_sign(chromium, served):
+    desk, enter = served
+    context = chromium.new_context(
+        viewport={"width": 1366, "height": 768}, bypass_csp=True, accept_downloads=True
+    )
+    page = context.new_page()
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    enter(page)
+    assert page.locator(".list-row").count() == 3
+    page.keyboard.press("Enter")
+    page.wait_for_selector(OPENED, state="attached")
+    key = page.evaluate("endplate.current.key")
+    entry = desk.library.entry(key)
+    reading = desk.library.reading(entry.current)
+    level = reading.vertebrae[1].level
+
+    # drag a corner: what is shown is what the geometry gives
+    x, y = on_screen(page, 1, 0)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 6, y + 9, steps=4)
+    assert page.locator("canvas.loupe").is_visible()
+    page.mouse.up()
+    settled(page)
+    points = np.array(reading.vertebrae[1].points)
+    points[0] = page.evaluate("endplate.current.doc.vertebrae[1].points[0]")
+    assert np.hypot(*(points[0] - reading.vertebrae[1].points[0])) > 3
+    bodies = [v if i != 1 else Vertebra(level, points) for i, v in enumerate(reading.vertebrae)]
+    values = {(m.name, m.level): m.value for m in measure(bodies, reading.calibration)}
+    expected = values["vertebral_kyphosis_deg", level]
+    assert shown(page, "vertebral_kyphosis_deg", level) == pytest.approx(expected, abs=0.051)
+
+    # nudge, undo all, redo all
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    nudged = page.evaluate("endplate.current.doc.vertebrae[1].points[0]")
+    assert nudged == pytest.approx([points[0][0] + 0.1, points[0][1] + 1.0], abs=0.002)
+    for _ in range(3):
+        page.keyboard.press("Control+z")
+    assert page.evaluate("endplate.current.dirty") is False
+    for _ in range(3):
+        page.keyboard.press("Control+y")
+    assert page.evaluate("endplate.current.doc.vertebrae[1].points[0]") == nudged
+
+    # shift all names, delete a body and add it by one click
+    names = page.evaluate("endplate.current.doc.vertebrae.map((v) => v.level)")
+    page.click("#tab-bodies")
+    if "S1" not in names:
+        page.click("#shift-up")
+        moved = page.evaluate("endplate.current.doc.vertebrae.map((v) => v.level)")
+        assert moved != names
+        page.click("#shift-down")
+    place = on_screen(page, 2, 1)
+    page.evaluate("endplate.current.choose({ at: 2, point: 0 })")
+    page.focus(".stage")
+    page.keyboard.press("Delete")
+    assert len(page.evaluate("endplate.current.doc.vertebrae")) == len(names) - 1
+    page.keyboard.press("a")
+    page.mouse.click(place[0], place[1] + 8)
+    page.wait_for_function(f"endplate.current.doc.vertebrae.length === {len(names)}")
+    assert page.evaluate("endplate.current.doc.vertebrae.map((v) => v.level)") == names
+    page.locator('.bodies input[type="checkbox"]').first.check()
+    settled(page)
+
+    # sign, reload, export
+    page.click("#sign")
+    page.wait_for_selector(".status.signed")
+    page.reload()
+    page.wait_for_selector(OPENED, state="attached")
+    kept = page.evaluate("endplate.current.doc.vertebrae[1].points[0]")
+    assert kept == pytest.approx(nudged, abs=0.002)
+    assert entry.is_signed
+    with page.expect_download() as download:
+        page.click('[data-export="csv"]')
+    assert download.value.suggested_filename.endswith(".csv")
+    page.keyboard.press("Escape")
+    page.wait_for_selector("body[data-ready=list]", state="attached")
+    assert "2 of 3" in page.locator("#left").inner_text()
+    assert problems == []
+    context.close()
+
+
+def test_nothing_breaks_the_policy_and_axe_finds_nothing_serious(chromium, served):
+    axe = pytest.importorskip("axe_playwright_python.base", reason="needs axe-playwright-python")
+    script = axe.AXE_SCRIPT
+    _, enter = served
+    context = chromium.new_context(viewport={"width": 1366, "height": 768})
+    page = context.new_page()
+    said, elsewhere = [], []
+    page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on(
+        "request",
+        lambda r: (
+            None if r.url.startswith(("http://127.0.0.1:", "blob:")) else elsewhere.append(r.url)
+        ),
+    )
+    enter(page)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(OPENED, state="attached")
+    page.click("#tab-display")
+    page.click("#back")
+    page.wait_for_selector("body[data-ready=list]", state="attached")
+    assert said == []
+    assert elsewhere == []
+    context.close()
+
+    # axe itself needs what the policy forbids, so it runs in a context without it
+    context = chromium.new_context(viewport={"width": 1366, "height": 768}, bypass_csp=True)
+    page = context.new_page()
+    enter(page)
+    found = {}
+
+    def check(where):
+        page.evaluate(script)
+        result = page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        for v in result["violations"]:
+            if v["impact"] in ("serious", "critical"):
+                found.setdefault(v["id"], []).append((where, v["nodes"][0]["html"][:120]))
+
+    page.wait_for_timeout(300)
+    check("list")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(OPENED, state="attached")
+    for tab in ("measures", "bodies", "display", "history"):
+        page.click(f"#tab-{tab}")
+        page.wait_for_timeout(150)
+        check(tab)
+    page.select_option("#language", "fr")
+    page.wait_for_selector(OPENED, state="attached")
+    assert page.locator("#tab-measures").inner_text() == "Mesures"
+    page.click('[data-tool="help"]')
+    check("keys")
+    page.keyboard.press("Escape")
+    page.click("#to-followup")
+    page.wait_for_selector(".chart")
+    check("follow-up")
+    assert found == {}
+    context.close()
