@@ -103,7 +103,7 @@ class Summary:
         rejected = verdict.outcome == "rejected"
         names = [("readings", ".json", "reading")]
         if not rejected and film.get("overlay"):
-            names.insert(0, ("overlays", ".png", "picture"))
+            names.insert(0, ("overlays", ".jpg", "picture"))
         links = [
             f'<a href="{result_name(kind, number, end)}">{word}</a>' for kind, end, word in names
         ]
