@@ -11,7 +11,7 @@ from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.infer.refine import Refined
 from endplate.models.calibration import PointErrors
 
-__all__ = ["Residual", "fit_points", "kyphosis_scores", "residual_of"]
+__all__ = ["Residual", "fit_lateral", "fit_points", "kyphosis_scores", "residual_of"]
 
 _Z90: Final = 1.6449
 _GAINS: Final = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
@@ -141,3 +141,21 @@ def _correlation(z: FloatArray) -> FloatArray:
     scale = np.sqrt(np.diag(fixed))
     correlation: FloatArray = fixed / scale[:, None] / scale[None, :]
     return correlation
+
+
+def fit_lateral(lateral: Sequence[float], other: Sequence[float], start: float) -> float:
+    """Probability of being a lateral film below which a film is rejected.
+
+    Halfway, in log odds, between the least sure of the lateral films (the lowest of fifty is
+    forgiven) and the surest of the others; `start` where one kind is missing.
+
+    Parameters
+    ----------
+    lateral, other : sequence of float
+        Probabilities that the detector gave to lateral films, and to films to be rejected.
+    """
+    if not lateral or not other:
+        return start
+    low = float(np.sort(lateral)[len(lateral) // 50])
+    odds = [np.log(p / (1 - p)) for p in np.clip([low, max(other)], 0.01, 0.99)]
+    return round(float(np.clip(1 / (1 + np.exp(-np.mean(odds))), 0.3, 0.95)), 3)

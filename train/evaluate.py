@@ -40,8 +40,9 @@ class EvaluateConfig:
     only : list of int
         Folds to evaluate; empty: all.
     calibrate : bool
-        Fit the error model of the points and the weights of the naming on the other folds before
-        judging a fold, and on all folds for ``calibration.json`` in `out`.
+        Fit the error model of the points, the weights of the naming and the threshold of the
+        view on the other folds before judging a fold, and on all folds for
+        ``calibration.json`` in `out`.
     overlays : int
         How many of the best, middle and worst films to draw.
     """
@@ -116,11 +117,12 @@ def run_evaluation(config: EvaluateConfig, out: Path) -> Evaluation:
     per_fold: dict[int, Calibrations] = {}
     if config.calibrate:
         namings = [n for case in cases for n in _naming_cases(case)]
-        fitted = _fit(base, residuals, namings)
+        fitted = _fit(base, cases, residuals, namings)
         folds = sorted({c.fold for c in cases})
         for fold in folds if len(folds) > 1 else []:
             per_fold[fold] = _fit(
                 base,
+                [c for c in cases if c.fold != fold],
                 [r for r in residuals if r.fold != fold],
                 [n for n in namings if n.fold != fold],
             )
@@ -130,9 +132,20 @@ def run_evaluation(config: EvaluateConfig, out: Path) -> Evaluation:
 
 
 def _fit(
-    base: Calibrations, residuals: Sequence[Residual], namings: Sequence[NamingCase]
+    base: Calibrations,
+    cases: Sequence[_Read],
+    residuals: Sequence[Residual],
+    namings: Sequence[NamingCase],
 ) -> Calibrations:
-    return replace(base, points=fit_points(residuals), naming=fit_naming(namings, base.naming))
+    scores: dict[bool, list[float]] = {True: [], False: []}
+    for case in cases:
+        scores[case.truth is not None].append(case.found.found.scores.lateral)
+    return replace(
+        base,
+        points=fit_points(residuals),
+        naming=fit_naming(namings, base.naming),
+        lateral=fit_lateral(scores[True], scores[False], base.lateral),
+    )
 
 
 def _naming_cases(case: _Read) -> list[NamingCase]:
