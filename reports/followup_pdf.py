@@ -55,7 +55,9 @@ def _words(page: Any, result: FollowUp, language: str, y: float) -> float:
         facts = f"{word('operation', language)}: {result.operation.isoformat()}; {facts}"
     page.text(0.06, y, printable(facts), fontsize=7, color=_SOFT, va="top")
     y -= 0.019
-    for line in textwrap.wrap(" ".join(sentences(result, language)), 112):
+    # A number is not to be parted from its sign.
+    said = " ".join(sentences(result, language)).replace(" %", "\u00a0%").replace(" :", "\u00a0:")
+    for line in textwrap.wrap(said, 112):
         page.text(0.06, y, line, fontsize=8.5, color=_INK, va="top")
         y -= 0.0148
     return y - 0.004

@@ -27,7 +27,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "loss": ("Loss", "Perte"),
     "gain": ("Final gain", "Gain final"),
     "percent_lost": ("Percent lost", "Part perdue"),
-    "mdc": ("Detectable", "Seuil de détection"),
+    "mdc": ("Detectable", "Décelable"),
     "p5": ("P(loss > 5°)", "P(perte > 5°)"),
     "p10": ("P(loss > 10°)", "P(perte > 10°)"),
     "restoration": ("Restored", "Restauration"),
@@ -120,6 +120,24 @@ _FLAGS: Final[dict[str, tuple[str, str]]] = {
     "levels_renamed": (
         "The levels of a film were renamed so that they fit the other films: please check.",
         "Les niveaux d'un cliché ont été renommés pour s'accorder aux autres : à vérifier.",
+    ),
+    "film_level_uncertain": (
+        "The level names are uncertain.",
+        "Les niveaux sont incertains.",
+    ),
+    "film_point_uncertain": ("Some points are uncertain.", "Des points sont incertains."),
+    "film_implausible_shape": (
+        "A body has an implausible shape.",
+        "Un corps a une forme peu plausible.",
+    ),
+    "film_cut_by_border": (
+        "The border of the film cuts a body.",
+        "Le bord du cliché coupe un corps.",
+    ),
+    "film_few_vertebrae": ("Few vertebrae are seen.", "Peu de vertèbres sont visibles."),
+    "film_levels_doubtful": (
+        "The level names may be off by one.",
+        "Les niveaux peuvent être décalés d'un rang.",
     ),
     "index_level_not_on_film": (
         "The index level is not on a film.",

@@ -63,7 +63,7 @@ class BlandAltman:
 def bland_altman(
     first: FloatArray,
     second: FloatArray,
-    clusters: Sequence[object] | None = None,
+    clusters: Sequence[object] | np.ndarray | None = None,
     confidence: float = 0.95,
 ) -> BlandAltman:
     """Compare two readers.

@@ -89,7 +89,9 @@ class _Squares:
 
 
 def reliability(
-    table: FloatArray, clusters: Sequence[object] | None = None, confidence: float = 0.95
+    table: FloatArray,
+    clusters: Sequence[object] | np.ndarray | None = None,
+    confidence: float = 0.95,
 ) -> Reliability:
     """Reliability of `table`.
 
@@ -140,7 +142,7 @@ def reliability(
 
 
 def _complete(
-    table: FloatArray, clusters: Sequence[object] | None
+    table: FloatArray, clusters: Sequence[object] | np.ndarray | None
 ) -> tuple[FloatArray, np.ndarray]:
     if table.ndim != 2 or table.shape[1] < 2:
         raise GeometryError(f"readings of shape {table.shape}: expected a column for each reader")

@@ -54,6 +54,7 @@ def test_a_subject_stays_the_same_but_for_what_is_planned(planned):
         (before, after, last), (*planned.visits[:2], planned.visits[-1]), strict=True
     ):
         body = subject.spine.body(planned.level)
+        assert body is not None
         assert body.wedge_deg == pytest.approx(visit.kyphosis_deg, abs=1e-6)
         assert body.cement == (visit.name != "pre")
         assert bool(subject.hardware.kind) == (visit.name != "pre")

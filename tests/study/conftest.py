@@ -37,7 +37,7 @@ def example_reading(number, *, day=None, position="standing", subject="P1", sigm
     m = float(params["magnification"])
     spacing = (float(params["row_spacing"]) / m, float(params["col_spacing"]) / m)
     calibration = Calibration(spacing, "magnification", m)
-    corners = {}
+    corners: dict[str, dict[str, tuple[float, float]]] = {}
     for row in rows:
         if row["kind"] == "corner":
             xy = (float(row["x_px"]), float(row["y_px"]))
