@@ -18,7 +18,7 @@ from endplate.infer.pipeline import FilmResult as Found
 from endplate.models.calibration import Calibrations
 from endplate.study.reading import Reading
 from endplate.train.accuracy import FilmResult, Truth, judge_film, summarise
-from endplate.train.calibrate import Residual, fit_points, residual_of
+from endplate.train.calibrate import Residual, fit_lateral, fit_points, residual_of
 from endplate.train.calibrate_naming import NamingCase, fit_naming
 from endplate.train.data import FilmSet
 from endplate.train.tables import accuracy_markdown
