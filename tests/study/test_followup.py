@@ -283,3 +283,28 @@ def test_pdf(visits, tmp_path):
     data = (tmp_path / "p.pdf").read_bytes()
     assert data.startswith(b"%PDF")
     assert data.count(b"/Type /Page\n") <= 1
+
+
+def test_films_are_read_and_then_followed(visits, tmp_path, monkeypatch, capsys):
+    cv2 = pytest.importorskip("cv2")
+    from endplate.infer import pipeline
+
+    paths = []
+    for reading in visits:
+        paths.append(tmp_path / f"{reading.id}.png")
+        cv2.imwrite(str(paths[-1]), np.zeros((2000, 1400), np.uint8))
+
+    class Networks:
+        """Reads the films as they were annotated."""
+
+        def read(self, radiograph):
+            (found,) = [r for r in visits if r.id in radiograph.path]
+            return found
+
+    monkeypatch.setattr(pipeline, "FilmReader", Networks)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    out = tmp_path / "out"
+    assert run_followup([str(p) for p in (*paths, broken)], out, REQUEST) == 0
+    assert (out / "P1-followup.html").is_file()
+    assert "broken.png" in capsys.readouterr().err
