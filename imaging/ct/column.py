@@ -1,5 +1,6 @@
 """Find the spinal column in a CT without labels: the canal and the body before it."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import cv2
@@ -8,7 +9,9 @@ import numpy.typing as npt
 
 from endplate.errors import GeometryError
 from endplate.geometry.landmarks import FloatArray
+from endplate.imaging.ct.bodyframe import tangents
 from endplate.imaging.ct.curve import CentreLine, centre_line
+from endplate.imaging.ct.symmetry import made_symmetric
 from endplate.imaging.ct.volume import Volume
 
 __all__ = ["find_column_line"]
@@ -21,17 +24,18 @@ _AIR: Final = -250.0
 #: Length over which slices are averaged, so that bodies and discs look alike; mm.
 _ALONG: Final = 27.0
 #: Directions to the front that are tried, degrees from the patient's own.
-_ANGLES: Final = tuple(range(-60, 61, 15))
+_ANGLES: Final = tuple(range(-45, 46, 15))
 #: Distance from the canal to the middle of the body, mm.
 _CANAL_TO_BODY: Final = 21.0
 #: Cost of a sideways step of one grid place.
 _STEP_COST: Final = 0.03
 #: Cost of each 15 degrees off the patient's own front, and of bone unlike left and right.
-_TURN_COST: Final = 0.03
+_TURN_COST: Final = 0.07
 _UNEVEN_COST: Final = 0.8
-#: Least score of a column, and part of the median one at which it ends.
-_LEAST: Final = 0.16
-_ENDS: Final = 0.5
+#: Cost of lying 50 mm off the middle of the trunk.
+_ASIDE_COST: Final = 0.2
+#: Least score of a column.
+_LEAST: Final = 0.1
 #: Distance of the knots of the line, and least length of a column; mm.
 _KNOTS: Final = 24.0
 _SHORTEST: Final = 50.0
@@ -43,7 +47,8 @@ def find_column_line(ct: Volume) -> CentreLine:
     """Centre line of the spine.
 
     In each slice every place is scored as canal: soft tissue, a broad body of bone before it,
-    an arch of bone behind and beside it. The best smooth path through the slices is the canal.
+    an arch of bone behind and beside it, alike left and right. The best smooth path through a
+    run of slices is the canal.
 
     Raises
     ------
@@ -51,17 +56,14 @@ def find_column_line(ct: Volume) -> CentreLine:
         If there is no such path of 50 mm or more.
     """
     bone, air, origin = _coarse(ct)
-    scores, angles = _scores(bone, air)
-    path = _best_path(scores)
-    k = np.arange(len(path))
-    score = scores[k, path[:, 0], path[:, 1]].astype(np.float64)
-    turn = np.radians(np.array(_ANGLES))[angles[k, path[:, 0], path[:, 1]]]
-    first, last = _column_range(score)
-    if (last - first) * _GRID < _SHORTEST:
+    scores = _scores(bone, air) - _off_middle(air)
+    path, first = _best_path(scores - np.float32(_LEAST))
+    if len(path) * _GRID < _SHORTEST:
         raise GeometryError(
             f"{ct.provenance.path}: no spinal column of {_SHORTEST:.0f} mm or more was found in it"
         )
-    return _line(path[first:last], turn[first:last], score[first:last], origin, first)
+    turn, score = _turns(bone, air, path, first)
+    return _line(ct, path, turn, score, origin, first)
 
 
 def _coarse(ct: Volume) -> tuple[_Map, _Map, FloatArray]:
@@ -93,23 +95,70 @@ def _run_mean(values: _Map, size: int) -> _Map:
     return out
 
 
-def _scores(bone: _Map, air: _Map) -> tuple[_Map, npt.NDArray[np.int8]]:
-    """Score of each place as canal, and the index of the best direction to the front."""
+def _scores(bone: _Map, air: _Map) -> _Map:
+    """Score of each place as canal, for the best direction to the front."""
     best = np.full(bone.shape, -9.0, dtype=np.float32)
-    which = np.zeros(bone.shape, dtype=np.int8)
-    for n, angle in enumerate(_ANGLES):
-        of_bone, of_air, *uneven = _kernels(np.radians(angle))
+    for angle in _ANGLES:
+        kernels = _kernels(np.radians(angle))
         for k in range(len(bone)):
-            solid = cv2.filter2D(bone[k], -1, of_bone, borderType=cv2.BORDER_REPLICATE)
-            empty = cv2.filter2D(air[k], -1, of_air, borderType=cv2.BORDER_REPLICATE)
-            score = np.add(solid, empty) - np.float32(_TURN_COST * abs(angle) / 15)
-            for kernel in uneven:
-                more = cv2.filter2D(bone[k], -1, kernel, borderType=cv2.BORDER_REPLICATE)
-                score -= np.float32(_UNEVEN_COST) * np.abs(more)
-            better = score > best[k]
-            best[k][better] = score[better]
-            which[k][better] = n
-    return best, which
+            images = (bone[k], air[k], bone[k], bone[k])
+            maps = [_filtered(m, w) for m, w in zip(images, kernels, strict=True)]
+            np.maximum(best[k], _combined(maps, angle), out=best[k])
+    return best
+
+
+def _filtered(image: _Map, kernel: _Map) -> _Map:
+    out = cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(out, dtype=np.float32)
+
+
+def _combined(responses: Sequence[_Map], angle: float) -> _Map:
+    """Score of the responses to the four kernels."""
+    solid, empty, body, arch = responses
+    cost = np.float32(_TURN_COST * abs(angle) / 15)
+    out: _Map = (
+        solid + empty - np.float32(_UNEVEN_COST) * (0.4 * np.abs(body) + np.abs(arch)) - cost
+    )
+    return out
+
+
+def _off_middle(air: _Map) -> _Map:
+    """Cost of lying far from the middle of the trunk, left or right; (z, 1, x)."""
+    x = np.arange(air.shape[2], dtype=np.float32)
+    tissue = (1 - air).sum(axis=1) + 1e-3
+    middle = (tissue * x).sum(axis=1) / tissue.sum(axis=1)
+    far = np.abs(x[None, :] - middle[:, None]) * _GRID
+    cost = np.maximum(far - 25, 0)[:, None, :] * np.float32(_ASIDE_COST / 25)
+    return np.asarray(cost, dtype=np.float32)
+
+
+def _turns(
+    bone: _Map, air: _Map, path: npt.NDArray[np.int64], first: int
+) -> tuple[FloatArray, FloatArray]:
+    """Direction to the front and score at each slice of the path, smooth along it."""
+    half = 14
+    patches = []
+    for k, (row, column) in enumerate(path, start=first):
+        pads = [np.pad(m[k], half, mode="edge") for m in (bone, air)]
+        cut = np.s_[row : row + 2 * half + 1, column : column + 2 * half + 1]
+        patches.append([p[cut] for p in pads])
+    table = np.zeros((len(path), len(_ANGLES)))
+    for n, angle in enumerate(_ANGLES):
+        kernels = _kernels(np.radians(angle))
+        for k, (solid, empty) in enumerate(patches):
+            images = (solid, empty, solid, solid)
+            maps = [np.float32((m * w).sum()) for m, w in zip(images, kernels, strict=True)]
+            table[k, n] = float(_combined([np.asarray(v) for v in maps], angle))
+    size = 2 * round(20 / _GRID) + 1
+    padded = np.pad(table, ((size // 2, size // 2), (0, 0)), mode="edge")
+    smooth = np.stack(
+        [np.convolve(padded[:, n], np.ones(size) / size, "valid") for n in range(len(_ANGLES))], 1
+    )
+    best = smooth.argmax(axis=1)
+    weight = np.exp((smooth - smooth.max(axis=1, keepdims=True)) / 0.05)
+    weight[np.abs(np.arange(len(_ANGLES))[None, :] - best[:, None]) > 1] = 0
+    turn = (weight * np.radians(np.array(_ANGLES))).sum(axis=1) / weight.sum(axis=1)
+    return turn, smooth.max(axis=1)
 
 
 def _kernels(angle: float) -> tuple[_Map, _Map, _Map, _Map]:
@@ -137,52 +186,58 @@ def _kernels(angle: float) -> tuple[_Map, _Map, _Map, _Map]:
     return out[0], out[1], out[2], out[3]
 
 
-def _best_path(scores: _Map) -> npt.NDArray[np.int64]:
-    """(slices, 2) row, column of the path of the greatest sum, by dynamic programming."""
+def _best_path(scores: _Map) -> tuple[npt.NDArray[np.int64], int]:
+    """Path of the greatest sum over any run of slices, by dynamic programming.
+
+    Returns
+    -------
+    path : (slices, 2) array
+        Row, column.
+    first : int
+        Slice at which it begins.
+    """
     n, rows, columns = scores.shape
     shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
     total = scores[0].copy()
-    back = np.zeros(scores.shape, dtype=np.int8)
+    back = np.full(scores.shape, -1, dtype=np.int8)
+    best, end = float(total.max()), (0, int(total.argmax()))
     for k in range(1, n):
         padded = np.pad(total, 1, constant_values=-1e9)
         options = np.stack(
             [
                 padded[1 + dy : 1 + dy + rows, 1 + dx : 1 + dx + columns]
-                - _STEP_COST * np.hypot(dy, dx)
+                - np.float32(_STEP_COST * np.hypot(dy, dx))
                 for dy, dx in shifts
             ]
         )
-        back[k] = options.argmax(axis=0)
-        total = scores[k] + options.max(axis=0)
-    path = np.zeros((n, 2), dtype=np.int64)
-    path[-1] = np.unravel_index(int(total.argmax()), total.shape)
-    for k in range(n - 1, 0, -1):
-        path[k - 1] = path[k] + shifts[back[k, path[k, 0], path[k, 1]]]
-    return path
-
-
-def _column_range(score: FloatArray) -> tuple[int, int]:
-    """Longest run of slices of a good score, as a half-open range."""
-    size = 9
-    smooth = np.convolve(np.pad(score, size // 2, mode="edge"), np.ones(size) / size, "valid")
-    usual = float(np.median(smooth[smooth > _LEAST])) if (smooth > _LEAST).any() else 1.0
-    good = smooth > max(_LEAST, _ENDS * usual)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], good.astype(int), [0]])))
-    if len(edges) == 0:
-        return 0, 0
-    runs = edges.reshape(-1, 2)
-    first, last = runs[int(np.argmax(runs[:, 1] - runs[:, 0]))]
-    return int(first), int(last)
+        before = options.max(axis=0)
+        back[k] = np.where(before > 0, options.argmax(axis=0), -1)
+        total = scores[k] + np.maximum(before, 0)
+        if float(total.max()) > best:
+            best, end = float(total.max()), (k, int(total.argmax()))
+    k, flat = end
+    at = np.array(np.unravel_index(flat, (rows, columns)))
+    path = [at]
+    while (step := int(back[k, at[0], at[1]])) >= 0:
+        at = at + np.array(shifts[step])
+        k -= 1
+        path.append(at)
+    return np.array(path[::-1], dtype=np.int64), k
 
 
 def _line(
-    path: npt.NDArray[np.int64], turn: FloatArray, score: FloatArray, origin: FloatArray, first: int
+    ct: Volume,
+    path: npt.NDArray[np.int64],
+    turn: FloatArray,
+    score: FloatArray,
+    origin: FloatArray,
+    first: int,
 ) -> CentreLine:
     """Smooth line through the bodies before the canal."""
     canal = origin + _GRID * np.column_stack(
         [path[:, 1], path[:, 0], np.arange(first, first + len(path))]
     )
-    front = np.column_stack([np.sin(turn), -np.cos(turn), np.zeros(len(turn))])
+    ahead_of = np.column_stack([np.sin(turn), -np.cos(turn), np.zeros(len(turn))])
     weights = np.maximum(score, 0.01)
     knots = max(3, round(len(path) * _GRID / _KNOTS))
     at = np.linspace(len(path) - 1, 0, knots)
@@ -191,9 +246,13 @@ def _line(
     for place in at:
         near = weights * np.exp(-0.5 * ((k - place) * _GRID / (0.6 * _KNOTS)) ** 2)
         design = np.column_stack([np.ones(len(k)), k - place]) * np.sqrt(near)[:, None]
-        values = np.column_stack([canal, front]) * np.sqrt(near)[:, None]
+        values = np.column_stack([canal, ahead_of]) * np.sqrt(near)[:, None]
         level = np.linalg.lstsq(design, values, rcond=None)[0][0]
         ahead = level[3:] / np.linalg.norm(level[3:])
         centres.append(level[:3] + _CANAL_TO_BODY * ahead)
         fronts.append(ahead)
-    return centre_line(centres, fronts, reach=(12.0, 12.0))
+    pairs = [
+        made_symmetric(ct, centre, front, up)
+        for centre, front, up in zip(centres, fronts, tangents(centres), strict=True)
+    ]
+    return centre_line([p[0] for p in pairs], [p[1] for p in pairs], reach=(12.0, 12.0))
