@@ -97,11 +97,14 @@ def dotted_film(
     bodies: dict[str, FloatArray], shape: tuple[int, int], *, sigma: float = 2.5
 ) -> npt.NDArray[np.uint16]:
     """A dark film with a soft bright dot at every point."""
-    y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float64)
     image = np.zeros(shape)
+    reach = round(6 * sigma)
     for points in bodies.values():
         for px, py in points[~np.isnan(points).any(axis=1)]:
-            image += np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2))
+            top, left = max(round(py) - reach, 0), max(round(px) - reach, 0)
+            part = image[top : round(py) + reach + 1, left : round(px) + reach + 1]
+            y, x = np.mgrid[top : top + part.shape[0], left : left + part.shape[1]]
+            part += np.exp(-((x - px) ** 2 + (y - py) ** 2) / (2 * sigma**2))
     return np.round(np.clip(image, 0, 1) * 60000).astype(np.uint16)
 
 

@@ -1,5 +1,6 @@
 """From a checkpoint to an ONNX file that is proven equal to it (torch only)."""
 
+import logging
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +107,8 @@ def export_checkpoint(checkpoint: Path, out: Path) -> list[Parity]:
     example = torch.randn(1, 2, 512, 256) if detector else torch.randn(2, 1, 128, 128)
     names = list(DETECTOR_OUTPUTS) if detector else ["heatmaps"]
     out.parent.mkdir(parents=True, exist_ok=True)
+    # the exporter reports packages that our networks do not use
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
