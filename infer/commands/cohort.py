@@ -25,8 +25,8 @@ def register(app: typer.Typer) -> None:
 
 def _cohort(
     paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="READINGS...", help="Folders or files of readings, or COCO files."),
+        list[str],
+        typer.Argument(metavar="READINGS...", help="Folders or files of readings, or a store."),
     ],
     clinical: Annotated[
         Path, typer.Option("--clinical", metavar="CSV", help="The clinical table.")

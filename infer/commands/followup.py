@@ -43,7 +43,7 @@ def _followup(
     paths: Annotated[
         list[str],
         typer.Argument(
-            metavar="PATH...", help="Readings (JSON, folders of them) or films of the subjects."
+            metavar="PATH...", help="Readings (JSON, folders, a store) or films of the subjects."
         ),
     ],
     output: Annotated[
@@ -217,13 +217,15 @@ def run_followup(
 
 def _inputs(paths: Sequence[str]) -> "tuple[list[Reading], dict[str, Any]]":
     """Readings of the inputs; films among them are read with the shipped networks."""
-    from endplate.infer.commands.inputs import load_readings
+    from endplate.infer.commands.inputs import is_store, load_readings
 
     readings: list[Reading] = []
     films: list[Path] = []
     for text in paths:
         path = Path(text)
-        if path.is_dir():
+        if is_store(text):
+            readings += load_readings(text)
+        elif path.is_dir():
             own = load_readings(path)
             readings += own
             if not own:

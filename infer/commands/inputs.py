@@ -6,14 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from endplate.errors import GeometryError, InputError
+from endplate.errors import GeometryError, InputError, MissingDependency
 from endplate.infer.terminal import complain
 from endplate.study.reading import READING_SCHEMA, Reading
 from endplate.study.reading_sets import ReadValue, reading_values, split_repeats
 from endplate.study.serialise import reading_from_dict
 from endplate.study.value_csv import read_values
 
-__all__ = ["ReaderInput", "load_readings", "parse_labelled", "reader_input", "write_text"]
+__all__ = [
+    "ReaderInput",
+    "is_store",
+    "load_readings",
+    "parse_labelled",
+    "reader_input",
+    "write_text",
+]
+
+_STORES = (".sqlite", ".sqlite3", ".db")
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,8 @@ class ReaderInput:
 
 def parse_labelled(text: str) -> tuple[str, Path]:
     """``NAME=PATH`` or ``PATH``, which is called after its last part."""
+    if "://" in text:
+        return "store", Path("store")
     name, equals, path = text.partition("=")
     if equals and name and not Path(text).exists():
         return name, Path(path)
@@ -43,7 +54,7 @@ def reader_input(argument: str) -> ReaderInput:
     label, path = parse_labelled(argument)
     if path.suffix.lower() in (".csv", ".tsv"):
         return ReaderInput(read_values(path, label), {})
-    readings = load_readings(path)
+    readings = load_readings(argument if "://" in argument else path)
     if not readings:
         raise InputError(f"{path}: holds no readings")
     sets = split_repeats(label, readings)
@@ -51,23 +62,46 @@ def reader_input(argument: str) -> ReaderInput:
     return ReaderInput(values, sets)
 
 
-def load_readings(path: Path) -> list[Reading]:
-    """Readings of a folder (with its subfolders) or of one file.
+def is_store(place: str | Path) -> bool:
+    """Whether it names a store of readings: an SQLite file or the URL of a database."""
+    return "://" in str(place) or Path(place).suffix.lower() in _STORES
+
+
+def load_readings(place: str | Path) -> list[Reading]:
+    """Readings of a folder (with its subfolders), of one file, or of a store.
 
     A file is a reading, a list of readings, or annotations in the COCO form, which are measured.
-    In a folder, JSON files that are none of these are passed over.
+    In a folder, JSON files that are none of these are passed over. Of a store the films are taken
+    that a batch run chose for their series.
 
     Raises
     ------
     InputError
         If there is nothing of that name, or a file breaks its format.
+    MissingDependency
+        For a store, without the extra.
     """
+    if is_store(place):
+        return _of_store(str(place))
+    path = Path(place)
     if path.is_dir():
         found = [r for file in sorted(path.rglob("*.json")) for r in _of_file(file, strict=False)]
         return found
     if not path.exists():
         raise InputError(f"{path}: no such file or folder")
     return list(_of_file(path, strict=True))
+
+
+def _of_store(where: str) -> list[Reading]:
+    # Opening would make a new one.
+    if "://" not in where and not Path(where).is_file():
+        raise InputError(f"{where}: no such file or folder")
+    try:
+        from endplate.study.store.store import open_store
+    except ModuleNotFoundError as error:
+        raise MissingDependency(error.name or "sqlalchemy", "store", where) from error
+    with open_store(where) as store:
+        return [filed.reading for filed in store.readings(chosen=True)]
 
 
 def _of_file(path: Path, strict: bool) -> Iterator[Reading]:

@@ -308,3 +308,16 @@ def test_films_are_read_and_then_followed(visits, tmp_path, monkeypatch, capsys)
     assert run_followup([str(p) for p in (*paths, broken)], out, REQUEST) == 0
     assert (out / "P1-followup.html").is_file()
     assert "broken.png" in capsys.readouterr().err
+
+
+def test_readings_of_a_store(visits, tmp_path):
+    pytest.importorskip("sqlalchemy")
+    from endplate.infer.commands.inputs import load_readings
+    from endplate.study.store.store import Filed, open_store
+
+    path = tmp_path / "store.sqlite"
+    with open_store(path) as store:
+        store.add([Filed(visits[0]), Filed(visits[1]), Filed(visits[2], chosen=False)])
+    assert {r.id for r in load_readings(path)} == {"example-6", "example-7"}
+    with pytest.raises(InputError, match="no such file"):
+        load_readings(tmp_path / "other.sqlite")
