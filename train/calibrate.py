@@ -146,8 +146,8 @@ def _correlation(z: FloatArray) -> FloatArray:
 def fit_lateral(lateral: Sequence[float], other: Sequence[float], start: float) -> float:
     """Probability of being a lateral film below which a film is rejected.
 
-    Halfway, in log odds, between the least sure of the lateral films (the lowest of fifty is
-    forgiven) and the surest of the others; `start` where one kind is missing.
+    Halfway between the least sure of the lateral films (the lowest of fifty is forgiven) and the
+    surest of the others; `start` where one kind is missing.
 
     Parameters
     ----------
@@ -157,5 +157,4 @@ def fit_lateral(lateral: Sequence[float], other: Sequence[float], start: float) 
     if not lateral or not other:
         return start
     low = float(np.sort(lateral)[len(lateral) // 50])
-    odds = [np.log(p / (1 - p)) for p in np.clip([low, max(other)], 0.01, 0.99)]
-    return round(float(np.clip(1 / (1 + np.exp(-np.mean(odds))), 0.3, 0.95)), 3)
+    return round(float(np.clip((low + max(other)) / 2, 0.3, 0.95)), 3)
