@@ -1,6 +1,7 @@
 """Which candidates are the column, and what they are called."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,20 +18,19 @@ from ..spine import body, column
 
 LEVELS = ("T9", "T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5", "S1")
 # fixed here, so that fitting the defaults to films does not change what is tested
-FIXED = {
-    "temperature": 2.0,
-    "thoracic": 1.0,
-    "threshold": 0.3,
-    "body_weight": 1.0,
-    "skipped": 4.0,
-    "irregular": 4.0,
-    "spacing_sd": 0.16,
-    "size_sd": 0.16,
-    "kink_sd": 16.0,
-    "trust": 1.0,
-    "highest": "C7",
-}
-CONFIG = NamingConfig(**{k: v for k, v in FIXED.items() if k in NamingConfig.__slots__})  # type: ignore[arg-type]
+CONFIG = NamingConfig(
+    temperature=2.0,
+    thoracic=1.0,
+    threshold=0.3,
+    body_weight=1.0,
+    skipped=4.0,
+    irregular=4.0,
+    spacing_sd=0.16,
+    size_sd=0.16,
+    kink_sd=16.0,
+    trust=1.0,
+    highest="C7",
+)
 
 
 def evidence(level: str | None, sharp: float = 1.5) -> FloatArray:
@@ -169,6 +169,26 @@ def test_irregular_counts_need_that_evidence():
     result = named(candidates(levels, dict.fromkeys(levels)))
     assert "T13" not in result.levels
     assert "L6" not in result.levels
+
+
+def test_the_column_starts_at_the_highest_level_that_is_read():
+    levels = ("C7", "T1", "T2", "T3", "T4", "T5")
+    result = name_column(candidates(levels), replace(CONFIG, highest="T2"))
+    assert result is not None
+    assert result.levels == ("T2", "T3", "T4", "T5")
+    assert len(result.candidates) == len(result.probabilities) == 4
+    assert all(len(names) == 4 for names, _ in result.alternatives)
+    # nothing is left of a column that lies above
+    assert name_column(candidates(levels[:2]), replace(CONFIG, highest="T4")) is None
+
+
+def test_less_trust_makes_probabilities_more_modest():
+    sure = named(candidates(LEVELS))
+    modest = name_column(candidates(LEVELS), replace(CONFIG, trust=4.0))
+    assert modest is not None
+    assert modest.levels == sure.levels
+    assert modest.margin == pytest.approx(sure.margin)
+    assert (modest.probabilities < sure.probabilities)[:-1].all()
 
 
 def test_bodies_above_c7_do_not_take_the_names_below():
