@@ -22,6 +22,11 @@ __all__ = ["collect_info", "print_info"]
 _BASE: Final = ("numpy", "onnxruntime", "opencv-python-headless", "pydicom", "typer", "rich")
 _EXTRAS: Final = {
     "train": ("torch", "monai", "hydra-core", "onnx", "onnxscript", "tensorboard"),
+    "store": ("sqlalchemy", "alembic"),
+    "store-postgresql": ("psycopg",),
+    "parquet": ("pyarrow",),
+    "dask": ("dask", "distributed", "fsspec"),
+    "privacy": ("dicom-anonymizer",),
     "codecs-gpl": ("pylibjpeg-libjpeg",),
 }
 _SYNTAXES: Final = {
