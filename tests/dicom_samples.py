@@ -105,5 +105,7 @@ def complaints(path: Path, warnings: bool = True) -> list[str]:
 
 
 def _lines(program: str, path: Path) -> list[str]:
-    done = subprocess.run([program, str(path)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [program, str(path)], capture_output=True, text=True, errors="replace", timeout=60
+    )
     return (done.stdout + done.stderr).splitlines()

@@ -4,6 +4,7 @@ from typing import Final
 
 import highdicom as hd
 from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from endplate import __version__
 from endplate.reports.canvas import Picture
@@ -15,7 +16,6 @@ from endplate.study.reading import Reading
 __all__ = ["build_secondary_capture"]
 
 _SERIES_NUMBER: Final = 9103
-_RLE: Final = "1.2.840.10008.1.2.5"
 
 
 @names_as_they_are()
@@ -58,7 +58,7 @@ def build_secondary_capture(
         referring_physician_name=header.ReferringPhysicianName,
         patient_orientation=("L", "F"),
         specific_character_set="ISO_IR 192",
-        transfer_syntax_uid=_RLE,
+        transfer_syntax_uid=ExplicitVRLittleEndian,
     )
     image.PatientOrientation = header.get("PatientOrientation", [])
     image.BodyPartExamined = film.body_part
@@ -74,4 +74,6 @@ def build_secondary_capture(
     for keyword in ("DateOfSecondaryCapture", "TimeOfSecondaryCapture"):
         if keyword in image:
             delattr(image, keyword)
+    # The plugin is named because GDCM, where it is taken, ends the process on some sizes.
+    image.compress(RLELossless, encoding_plugin="pylibjpeg", generate_instance_uid=False)
     return image

@@ -61,6 +61,6 @@ def test_a_picture_that_is_no_dicom_file_has_nothing_to_refer_to(
     def read(self: object, radiograph: Radiograph, **wishes: Any) -> Reading:
         return replace(sample, source=replace(sample.source, sha256=radiograph.sha256))
 
-    monkeypatch.setattr(cli_score.FilmReader, "read", read)
+    monkeypatch.setattr("endplate.infer.cli_score.FilmReader.read", read)
     assert main(["score", "film.png", "--sr", "-o", "out"]) == 2
     assert "no DICOM result can refer to the film" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Codes against the dictionaries of pydicom, and identifiers."""
 
 import re
+from typing import Any
 
 import pytest
 from pydicom.sr import _concepts_dict
@@ -30,7 +31,8 @@ def all_codes() -> list[Code]:
 @pytest.mark.parametrize("scheme", ["SCT", "DCM"])
 def test_standard_codes_are_in_the_dictionaries_with_their_meaning(scheme: str) -> None:
     known: dict[str, set[str]] = {}
-    for named in _concepts_dict.concepts[scheme].values():
+    concepts: Any = _concepts_dict.concepts
+    for named in concepts[scheme].values():
         for value, (meaning, _) in named.items():
             known.setdefault(value, set()).add(meaning)
     ours = [code for code in all_codes() if code.scheme == scheme]

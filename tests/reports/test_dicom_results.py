@@ -15,7 +15,10 @@ from endplate.errors import InputError, MissingDependency, UnknownName
 from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.measure import measure
 from endplate.infer.dicom_results import write_dicom_results
+from endplate.reports.dicom.film import film_of
 from endplate.reports.dicom.readback import read_sr, time_point_of_sr
+from endplate.reports.dicom.secondary import build_secondary_capture
+from endplate.reports.dicom.uids import UidMaker
 from endplate.study.identity import without_identity
 from endplate.study.reading import Quality, Reader, Reading
 from endplate.study.serialise import reading_to_dict
@@ -221,6 +224,20 @@ def test_odd_headers_make_no_invalid_objects(tmp_path: Path) -> None:
     written = write_dicom_results(make_reading(film), film, tmp_path / "out", kinds=KINDS)
     assert [complaints(p, warnings=False) for p in written] == [[], [], []]
     assert all(str(dcmread(p).PatientName) == "Müller" for p in written)
+
+
+@pytest.mark.parametrize("size", [(33, 35), (64, 48), (1, 1)])
+def test_pictures_of_any_size_keep_their_colours(
+    film: Path, reading: Reading, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    picture = np.random.default_rng(1).integers(0, 255, (*size, 3), dtype=np.uint8)
+    image = build_secondary_capture(
+        reading, film_of(dcmread(film), reading, "film"), UidMaker(), picture
+    )
+    image.save_as(tmp_path / "picture.dcm", enforce_file_format=True)
+    again = dcmread(tmp_path / "picture.dcm")
+    np.testing.assert_array_equal(again.pixel_array, picture[..., ::-1])
+    assert complaints(tmp_path / "picture.dcm") == []
 
 
 def test_a_rejected_reading_gives_a_report_of_why(
