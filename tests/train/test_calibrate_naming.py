@@ -47,9 +47,8 @@ def names(one: NamingCase, config: NamingConfig) -> tuple[str, ...]:
 
 @pytest.fixture(autouse=True)
 def small_grid(monkeypatch):
-    monkeypatch.setattr(
-        "endplate.train.calibrate_naming._GRID", {"temperature": (0.5, 8.0), "skipped": (4.0,)}
-    )
+    grid = {"temperature": (0.5, 8.0), "threshold": (0.3,), "thoracic": (1.0,)}
+    monkeypatch.setattr("endplate.train.calibrate_naming._GRID", grid)
 
 
 def test_weights_that_name_films_right_are_chosen():
