@@ -27,7 +27,7 @@ def cohort_page(
     for t in tables:
         body = table(list(t.head), [list(r) for r in t.rows], t.texts)
         body += f'<p class="why">{safe(t.note)}</p>' if t.note else ""
-        if len(t.rows) > 24:
+        if len(t.rows) > 30:
             body = f"<details><summary>{len(t.rows)} rows</summary>{body}</details>"
         parts.append(section(t.caption, body))
     parts.append(section("Methods, for a paper", f"<p>{safe(methods)}</p>"))

@@ -23,7 +23,7 @@ def findings(cohort: Cohort, tests: CohortTests) -> tuple[str, ...]:
         for visit in cohort.visits:
             s = summarise(cohort.column(_MAIN, visit))
             if s.n:
-                parts.append(f"{s.mean:.1f} ({s.low:.1f} to {s.high:.1f}) at {visit!r}")
+                parts.append(f"{_one(s.mean)} ({_one(s.low)} to {_one(s.high)}) {_when(visit)}")
         out.append(f"Mean vertebral kyphosis in degrees (range): {', '.join(parts)}.")
         out += [_change(t) for t in tests.paired if t.measure == _MAIN and t.group == "all"]
         out += _groups(tests)
@@ -38,7 +38,18 @@ def findings(cohort: Cohort, tests: CohortTests) -> tuple[str, ...]:
 def _change(test: PairedTest) -> str:
     low, high = test.interval
     verb = {"correction": "Mean correction", "loss": "Mean loss of correction"}[test.kind]
-    return f"{verb}: {test.mean:.1f} degrees (95 % CI {low:.1f} to {high:.1f}, n = {test.n})."
+    between = f"95 % CI {_one(low)} to {_one(high)}, n = {test.n}"
+    return f"{verb}: {_one(test.mean)} degrees ({between})."
+
+
+def _when(visit: str) -> str:
+    return {"pre": "before", "post": "just after"}.get(visit, f"at {visit}")
+
+
+def _one(value: float) -> str:
+    """One decimal, a real minus, and no minus before zero."""
+    text = f"{value:.1f}"
+    return "0.0" if text == "-0.0" else text.replace("-", "−")
 
 
 def _groups(tests: CohortTests) -> list[str]:
@@ -48,7 +59,8 @@ def _groups(tests: CohortTests) -> list[str]:
         return []
     losing = [c for c in own if c.p_holm < 0.05 and c.estimate > 0]
     listed = "; ".join(
-        f"{c.group} {c.estimate:.1f} ({c.interval[0]:.1f} to {c.interval[1]:.1f})" for c in own
+        f"{c.group} {_one(c.estimate)} ({_one(c.interval[0])} to {_one(c.interval[1])})"
+        for c in own
     )
     out = [f"Loss of correction by group, degrees (95 % CI): {listed}."]
     if losing:

@@ -10,6 +10,8 @@ __all__ = ["safe", "section", "table", "whole_page"]
 
 _MORE_STYLE: Final = """
 .grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 14px; }
+.grid.figures { grid-template-columns: repeat(auto-fill, minmax(min(100%, 500px), 1fr)); }
+th.n { white-space: normal; vertical-align: bottom; } td:first-child { min-width: 110px; }
 .grid svg { width: 100%; height: auto; }
 .films { display: flex; gap: 10px; flex-wrap: nowrap; overflow-x: auto; }
 .films figure { margin: 0; flex: 1 1 0; min-width: 120px; }
