@@ -7,7 +7,13 @@ from endplate.errors import InputError
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.infer.refine import Refined
 from endplate.models.calibration import PointErrors
-from endplate.train.calibrate import Residual, fit_points, kyphosis_scores, residual_of
+from endplate.train.calibrate import (
+    Residual,
+    fit_lateral,
+    fit_points,
+    kyphosis_scores,
+    residual_of,
+)
 
 from ..spine import body
 
@@ -134,3 +140,13 @@ def test_the_score_of_kyphosis_is_zero_for_shifted_bodies():
     holes = tilted.copy()
     holes[5] = np.nan
     assert kyphosis_scores([Residual(holes, np.zeros((6, 2)), 0, "s")], errors).size == 0
+
+
+def test_the_threshold_of_the_view_lies_between_both_kinds():
+    assert fit_lateral([0.9, 0.99, 0.8], [0.1, 0.3], 0.5) == pytest.approx(0.55)
+    # the lowest of fifty lateral films is forgiven
+    assert fit_lateral([0.01] + [0.9] * 59, [0.2], 0.5) == pytest.approx(0.55)
+    # whatever the films, the threshold stays sensible
+    assert fit_lateral([0.99] * 9, [0.99], 0.5) == 0.95
+    assert fit_lateral([0.1] * 9, [0.1], 0.5) == 0.3
+    assert fit_lateral([], [0.2], 0.4) == fit_lateral([0.9], [], 0.4) == 0.4
