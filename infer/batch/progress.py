@@ -3,7 +3,7 @@
 import sys
 import time
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -45,7 +45,7 @@ class Reports(Protocol):
 class SilentProgress:
     """Says nothing."""
 
-    def __enter__(self) -> "SilentProgress":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -104,7 +104,7 @@ class BarProgress:
             transient=True,
         )
 
-    def __enter__(self) -> "BarProgress":
+    def __enter__(self) -> Self:
         self._bar.start()
         return self
 

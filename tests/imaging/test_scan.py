@@ -238,7 +238,7 @@ def test_members_that_share_their_bytes_are_a_bomb(tmp_path: Path) -> None:
             for slot in ("header_offset", "compress_size", "file_size", "CRC", "compress_type"):
                 setattr(info, slot, getattr(first, slot))
             archive.filelist.append(info)
-            archive._didModify = True
+            archive._didModify = True  # type: ignore[attr-defined]
     (tmp_path / "x.zip").write_bytes(out.getvalue())
     (entry,) = scan(tmp_path / "x.zip", tmp_path / "unpacked")
     assert entry.fault is not None
@@ -249,7 +249,7 @@ def test_members_that_share_their_bytes_are_a_bomb(tmp_path: Path) -> None:
 def test_tar_archives(tmp_path: Path, mode: str) -> None:
     film = dicom_bytes(described())
     path = tmp_path / "films"
-    with tarfile.open(path, mode) as archive:
+    with tarfile.open(path, mode) as archive:  # type: ignore[call-overload]
         for name, data in (("in/film", film), ("empty", b""), ("../up", film), ("text", b"words")):
             info = tarfile.TarInfo(name)
             info.size = len(data)

@@ -70,7 +70,7 @@ def _studies(put: Any) -> None:
     put("copies/b", film(50), "measured")
     put("copies/c", film(50), "duplicate", "duplicate_instance")
     put("copies/d", film(50, SOPInstanceUID="1.2.9.999"), "duplicate", "duplicate_pixels")
-    same = {"StudyInstanceUID": "1.2.8.60", "PatientID": "P60"}
+    same: dict[str, Any] = {"StudyInstanceUID": "1.2.8.60", "PatientID": "P60"}
     put("study/flexion", film(60, **same, SeriesDescription="L spine lat flexion"), "other")
     put("study/first", film(61, **same, AcquisitionTime="101500"), "other")
     put("study/repeat", film(62, **same, AcquisitionTime="102000"), "measured")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,7 +41,12 @@ def reader_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(root: Path, output: Path, **options: object) -> BatchResult:
-    values = {"workers": 2, "time_limit": 15.0, "reader": "batch_fake_reader:make", **options}
+    values: dict[str, Any] = {
+        "workers": 2,
+        "time_limit": 15.0,
+        "reader": "batch_fake_reader:make",
+        **options,
+    }
     return run_batch(BatchOptions(root, str(output), **values))
 
 
@@ -140,7 +146,7 @@ def test_pseudonyms_leave_no_identity(tmp_path: Path) -> None:
     root = tmp_path / "Doe^Jane"
     root.mkdir()
     for i, day in enumerate(("20240131", "20240302")):
-        values = {"PatientID": "SECRET-7", "StudyDate": day}
+        values: dict[str, Any] = {"PatientID": "SECRET-7", "StudyDate": day}
         (root / f"doe-{i}").write_bytes(film(i, **values))
     key = tmp_path / "key"
     run(root, tmp_path / "out", workers=1, pseudonymise=True, key=key)
@@ -209,12 +215,13 @@ def test_missing_networks_are_told_at_once(tmp_path: Path) -> None:
 
 
 def test_options_that_do_not_go_together() -> None:
-    for wrong in (
+    cases: list[dict[str, Any]] = [
         {"scheduler": "tcp://x:1"},
         {"output": "s3://bucket/x"},
         {"key": Path("key")},
         {"workers": -1},
         {"time_limit": 0.0},
-    ):
+    ]
+    for wrong in cases:
         with pytest.raises(InputError):
             BatchOptions(Path(), **{"output": "out", **wrong})
