@@ -36,15 +36,21 @@ export function chart(points, unit, reference, label) {
     root.append(svg("line", { class: "reference", x1: PAD.left, x2: W - PAD.right, y1: level, y2: level }));
   }
   root.append(svg("polyline", { class: "course", points: points.map((p) => `${x(p.time)},${y(p.m.value)}`).join(" ") }));
+  let free = -Infinity; // where the last date ends, so that none is written over another
   points.forEach((p, i) => {
     const [px, py] = [x(p.time), y(p.m.value)];
     if (p.m.interval90) {
       root.append(svg("line", { class: "bar", x1: px, x2: px, y1: y(p.m.interval90[0]), y2: y(p.m.interval90[1]) }));
     }
     root.append(
-      svg("circle", { class: i === reference ? "dot reference" : "dot", cx: px, cy: py, r: 4.5 }, svg("title", { text: `${p.label}: ${quantity(p.m.value, unit)}` })),
-      svg("text", { x: px, y: H - 12, "text-anchor": i === 0 ? "start" : i === points.length - 1 ? "end" : "middle", text: day(p.label) })
+      svg("circle", { class: i === reference ? "dot reference" : "dot", cx: px, cy: py, r: 4.5 }, svg("title", { text: `${p.label}: ${quantity(p.m.value, unit)}` }))
     );
+    const anchor = i === 0 ? "start" : i === points.length - 1 ? "end" : "middle";
+    const left = px - { start: 0, middle: 40, end: 80 }[anchor];
+    if (left > free) {
+      root.append(svg("text", { x: px, y: H - 12, "text-anchor": anchor, text: day(p.label) }));
+      free = left + 88;
+    }
   });
   return root;
 }
