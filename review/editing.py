@@ -292,7 +292,8 @@ def _moved(points: FloatArray, before: FloatArray) -> Any:
 
 def _by_hand(points: FloatArray) -> FloatArray:
     """Covariance of points placed by hand."""
-    out: FloatArray = np.kron(np.eye(6), np.eye(2) * (MANUAL_SD * _depth(points)) ** 2)
+    variance = (MANUAL_SD * _depth(points)) ** 2
+    out: FloatArray = np.eye(12) * variance
     unseen = np.repeat(np.isnan(points[:, 0]), 2)
     out[unseen] = np.nan
     out[:, unseen] = np.nan

@@ -4,6 +4,7 @@ import hashlib
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -39,9 +40,12 @@ class Helper(Assistant):
         return Vertebra(level, body + 0.5, np.eye(12), float("nan"), 0.9)
 
 
-def read_film(path: Path, vertebrae, number: int, status: str) -> Reading:
+def read_film(
+    path: Path, vertebrae, number: int, status: Literal["accepted", "flagged"]
+) -> Reading:
     """A model's reading of a film."""
     image = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert image is not None
     calibration = Calibration((0.3, 0.3), "detector")
     reasons = (Reason("level_uncertain", "The level names may be off."),)
     return Reading(
@@ -51,7 +55,8 @@ def read_film(path: Path, vertebrae, number: int, status: str) -> Reading:
         source=Source(
             f"films/{path.name}",
             hashlib.sha256(path.read_bytes()).hexdigest(),
-            *image.shape,
+            rows=image.shape[0],
+            columns=image.shape[1],
             patient_id="P-1" if number < 2 else "P-2",
             study_date=f"202601{10 + number}",
             view="lateral",
@@ -112,7 +117,9 @@ def make(results):
 class Browser:
     """A client that has come in, sending what a page of ours sends."""
 
-    def __init__(self, app, door, name="anna"):
+    def __init__(self, app, door, name="anna", desk=None):
+        self.app, self.door, self.desk = app, door, desk
+        self.person = door.people[name]
         self.client = TestClient(app, base_url=f"http://{HOST}", follow_redirects=False)
         token = door.new_token(door.people[name])
         assert self.client.get(f"/?token={token}").status_code == 303
@@ -133,9 +140,7 @@ class Browser:
 def browser(make):
     """Anna, a reviewer, before ordinary review; `.desk` is there too."""
     desk, door, app = make()
-    browser = Browser(app, door)
-    browser.desk, browser.door, browser.app = desk, door, app
-    return browser
+    return Browser(app, door, desk=desk)
 
 
 def wire(film):

@@ -20,7 +20,7 @@ def test_orders_differ_and_repeats_come_late():
     assert order != shuffled(films, "anna", StudyPlan(4, 0.25))
     assert len(order) == 50
     assert set(order) == set(films)
-    first = {}
+    first: dict[str, int] = {}
     for place, film in enumerate(order):
         if film in first:
             assert place > 20 > first[film]
@@ -49,8 +49,7 @@ def test_a_study_end_to_end(make, results, tmp_path):
             {"level": v["level"], "points": list(v["points"].values())} for v in values["vertebrae"]
         ]
     for name, shift in (("anna", 0.4), ("ben", -0.3)):
-        browser = Browser(app, door, name)
-        browser.desk, browser.person = desk, door.people[name]
+        browser = Browser(app, door, name, desk)
         assert browser.session["blinded"]
         rows = browser.films()
         assert len(rows) == 4

@@ -114,11 +114,14 @@ def test_sessions_end():
     now = [0.0]
     door = Doorkeeper([Person("anna")], clock=lambda: now[0])
     secret = door.enter(door.new_token(door.people["anna"]))
-    assert door.session(secret).person.name == "anna"
+    session = door.session(secret)
+    assert session is not None
+    assert session.person.name == "anna"
     now[0] = 13 * 3600.0
     assert door.session(secret) is None
     assert door.session(None) is None
     other = door.enter(door.new_token(door.people["anna"]))
+    assert other is not None
     door.leave(other)
     assert door.session(other) is None
 

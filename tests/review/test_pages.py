@@ -206,7 +206,7 @@ def test_nothing_breaks_the_policy_and_axe_finds_nothing_serious(chromium, serve
     context = chromium.new_context(viewport={"width": 1366, "height": 768}, bypass_csp=True)
     page = context.new_page()
     enter(page)
-    found = {}
+    found: dict[str, list[tuple[str, str]]] = {}
 
     def check(where):
         page.evaluate(script)

@@ -47,6 +47,7 @@ def test_the_server_serves_and_keeps_a_second_one_off(results):
     code = "from endplate.infer.cli import main; raise SystemExit(main())"
     command = [sys.executable, "-P", "-c", code, "review", str(results), "--user", "anna:reviewer"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
         try:
             assert "3 films" in server.stdout.readline()
             link = server.stdout.readline()
