@@ -134,7 +134,11 @@ def main() -> None:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        subprocess.run(command("chaos"), env=environment, check=False, stderr=subprocess.DEVNULL)
+        last = subprocess.run(
+            command("chaos"), env=environment, check=False, capture_output=True, text=True
+        )
+        if last.returncode not in (0, 1):
+            raise SystemExit(last.stderr)
         outputs = base / "calm", base / "chaos"
         same = all(
             (outputs[0] / n).read_bytes() == (outputs[1] / n).read_bytes()

@@ -52,6 +52,7 @@ def manifest(
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in _PACKAGES},
         "reader": reader,
+        "networks": options.network_hashes(),
         "configuration": {
             # With pseudonyms not even the export's name, which may be a patient's.
             "export": None if options.pseudonymise else str(options.export),

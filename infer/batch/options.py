@@ -1,5 +1,6 @@
 """What a batch is asked to do."""
 
+import hashlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,12 +82,24 @@ class BatchOptions:
         usable = getattr(os, "sched_getaffinity", None)
         return len(usable(0)) if usable else os.cpu_count() or 1
 
+    def network_hashes(self) -> dict[str, str]:
+        """SHA-256 of the files that make up the reader, by name."""
+        from endplate.infer.pipeline import CALIBRATION, WEIGHTS, weights_folder
+
+        folder = self.weights if self.weights is not None else weights_folder()
+        files = [folder / name for name in (*WEIGHTS.values(), CALIBRATION)]
+        return {
+            file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in files
+            if file.is_file()
+        }
+
     def identity(self, rules_text: str, reader_sha256: str) -> dict[str, Any]:
         """What must not change between a batch and its continuation."""
         return {
             "version": __version__,
             "export": str(self.export.resolve()),
-            "networks": reader_sha256,
+            "networks": {"reader": reader_sha256, **self.network_hashes()},
             "rules": rules_text,
             "index level": self.index_level,
             "overlays": self.overlays,
