@@ -43,6 +43,9 @@ class JointNamingSettings:
     ----------
     point_sd : float
         Error of a point over the depth of its body, where the reading states none.
+    greatest_point_sd : float
+        A stated error counts as no more than this. Cautious readers state more, and then nothing
+        would tell bodies apart, although the same body keeps its shape on their films.
     own_ratio, own_wedge_deg : float
         Spread of a ratio and of the wedge of one body between two films besides that error.
     other_ratio, other_wedge_deg : float
@@ -60,6 +63,7 @@ class JointNamingSettings:
     """
 
     point_sd: float = 0.02
+    greatest_point_sd: float = 0.025
     own_ratio: float = 0.015
     own_wedge_deg: float = 0.8
     other_ratio: float = 0.055
@@ -194,7 +198,8 @@ def _relative_errors(reading: Reading, settings: JointNamingSettings) -> dict[st
             variance = np.diag(body.covariance).reshape(6, 2) * scale**2
             if np.isfinite(variance).any():
                 sigma = math.sqrt(float(np.nanmean(variance))) / _depth(body, scale)
-        out[body.level] = sigma if math.isfinite(sigma) else settings.point_sd
+        known = sigma if math.isfinite(sigma) else settings.point_sd
+        out[body.level] = min(known, settings.greatest_point_sd)
     return out
 
 

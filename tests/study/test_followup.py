@@ -98,6 +98,15 @@ def test_one_wrong_count_does_not_shift_the_level(visits, miscount):
     assert result.visits[1].shift == 0
 
 
+def test_an_overcautious_reader_is_named_jointly_too(visits):
+    def doubting(reading):
+        vertebrae = tuple(replace(v, covariance=100 * v.covariance) for v in reading.vertebrae)
+        return replace(reading, vertebrae=vertebrae)
+
+    films = [doubting(r) for r in (visits[0], renamed(visits[1], 1), visits[2])]
+    assert name_jointly(films).shifts == (0, -1, 0)
+
+
 def test_right_names_stay(visits):
     named = name_jointly(visits)
     assert named.shifts == (0, 0, 0)
