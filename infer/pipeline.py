@@ -144,7 +144,13 @@ class FilmReader:
             for k, c, r in zip(keep, candidates, refined, strict=True)
         )
         naming = float(found.column.probabilities[keep].min()) if keep else 0.0
-        return FilmResult(found, vertebrae, tuple(refined), naming)
+        seen = [i for i, v in enumerate(vertebrae) if _on_film(v.points, pixels.shape)]
+        return FilmResult(
+            found,
+            tuple(vertebrae[i] for i in seen),
+            tuple(refined[i] for i in seen),
+            naming,
+        )
 
     def read(
         self,
@@ -237,6 +243,16 @@ def _same_facing(bodies: Sequence[FloatArray], downward: FloatArray) -> list[Flo
     majority = sum(forward)
     swapped = [2, 1, 0, 5, 4, 3]
     return [p[swapped] if f * majority < 0 else p for p, f in zip(bodies, forward, strict=True)]
+
+
+def _on_film(points: FloatArray, shape: tuple[int, ...]) -> bool:
+    """Whether no endplate of a body lies off the film: such a body cannot be measured."""
+    for a, b in ((0, 2), (3, 5)):
+        middle = 0.5 * (points[a] + points[b])
+        x, y = float(middle[0]), float(middle[1])
+        if x < 0 or y < 0 or x > shape[1] - 1 or y > shape[0] - 1:
+            return False
+    return True
 
 
 def _directions(centres: FloatArray, downward: FloatArray) -> list[FloatArray]:

@@ -246,13 +246,19 @@ def _judge(
 def _write(
     evaluation: Evaluation, config: EvaluateConfig, out: Path, residuals: Sequence[Residual]
 ) -> None:
-    from endplate.train.evaluation_files import write_films, write_overlays, write_plots
+    from endplate.train.evaluation_files import (
+        write_films,
+        write_overlays,
+        write_plots,
+        write_readings,
+    )
 
     out.mkdir(parents=True, exist_ok=True)
     table = evaluation.table()
     (out / "accuracy.json").write_text(json.dumps(table, indent=1) + "\n")
     (out / "accuracy.md").write_text(accuracy_markdown(table, evaluation.unreadable))
     write_films(evaluation, out / "films.csv")
+    write_readings(evaluation, out / "readings")
     write_plots(evaluation, out)
     write_overlays(evaluation, out / "overlays", config.overlays)
     if evaluation.calibrations is not None:

@@ -12,6 +12,8 @@ import numpy as np
 from endplate.geometry.landmarks import FloatArray
 from endplate.imaging.read import read_radiograph
 from endplate.reports.overlay import draw_overlay
+from endplate.reports.reading_json import write_reading
+from endplate.study.identity import without_identity
 from endplate.train.accuracy import JUDGED_LEVELS, FilmResult
 from endplate.train.evaluate import Evaluation
 
@@ -20,7 +22,7 @@ _COLUMNS: Final = (
     *("mean_error_pct", "named_right", "level_probability", "quality", "hardware"),
 )
 
-__all__ = ["write_films", "write_overlays", "write_plots"]
+__all__ = ["write_films", "write_overlays", "write_plots", "write_readings"]
 
 
 def write_films(evaluation: Evaluation, path: Path) -> None:
@@ -54,6 +56,15 @@ def write_films(evaluation: Evaluation, path: Path) -> None:
                 codes = " ".join(reason.code for reason in reading.quality.reasons)
                 name = Path(reading.source.path).name
                 writer.writerow([group, name, reading.quality.status, codes])
+
+
+def write_readings(evaluation: Evaluation, folder: Path) -> None:
+    """The reading of every annotated film, as ``endplate score`` writes it."""
+    for group, results in evaluation.films.items():
+        (folder / group).mkdir(parents=True, exist_ok=True)
+        for r in results:
+            path = folder / group / f"{Path(r.truth.name).stem}.json"
+            write_reading(path, without_identity(r.reading))
 
 
 def write_overlays(evaluation: Evaluation, folder: Path, count: int) -> None:
