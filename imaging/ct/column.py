@@ -116,10 +116,8 @@ def _combined(responses: Sequence[_Map], angle: float) -> _Map:
     """Score of the responses to the four kernels."""
     solid, empty, body, arch = responses
     cost = np.float32(_TURN_COST * abs(angle) / 15)
-    out: _Map = (
-        solid + empty - np.float32(_UNEVEN_COST) * (0.4 * np.abs(body) + np.abs(arch)) - cost
-    )
-    return out
+    uneven = np.float32(0.4) * np.abs(body) + np.abs(arch)
+    return np.asarray(solid + empty - np.float32(_UNEVEN_COST) * uneven - cost, dtype=np.float32)
 
 
 def _off_middle(air: _Map) -> _Map:

@@ -2,7 +2,6 @@
 
 import gzip
 import hashlib
-import io
 import struct
 import zlib
 from dataclasses import dataclass
@@ -34,6 +33,9 @@ _TYPES: Final = {
 _UNITS: Final = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 _LEFT_BACK: Final = np.diag([-1.0, -1.0, 1.0, 1.0])
 """From RAS, in which NIfTI counts, to LPS."""
+
+
+_Stream = IO[bytes] | gzip.GzipFile
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,8 +85,11 @@ def read_nifti(path: Path, *, labels: bool = False) -> Volume:
         with path.open("rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
             file.seek(0)
-            stream: IO[bytes] = gzip.GzipFile(fileobj=file) if packed else file  # type: ignore[assignment]
-            voxels, header = _read(stream, shown, labels)
+            if packed:
+                with gzip.GzipFile(fileobj=file) as inner:
+                    voxels, header = _read(inner, shown, labels)
+            else:
+                voxels, header = _read(file, shown, labels)
         with path.open("rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)
@@ -110,7 +115,7 @@ def _order(head: bytes) -> str | None:
     return None
 
 
-def _read(stream: IO[bytes], shown: str, labels: bool) -> tuple[npt.NDArray[np.int16], _Header]:
+def _read(stream: _Stream, shown: str, labels: bool) -> tuple[npt.NDArray[np.int16], _Header]:
     head = stream.read(348)
     order = _order(head + bytes(4)) if len(head) == 348 else None
     if order is None and head[344:347] == b"ni1":
@@ -203,15 +208,14 @@ def _rotation(quaternion: tuple[float, ...]) -> FloatArray:
     )
 
 
-def _voxels(stream: IO[bytes], header: _Header, shown: str, labels: bool) -> npt.NDArray[np.int16]:
+def _voxels(stream: _Stream, header: _Header, shown: str, labels: bool) -> npt.NDArray[np.int16]:
     """Slice by slice, so that wide types never stand in memory as a whole."""
     ni, nj, nk = header.shape
     convert = _labels if labels else _hounsfield
     out = np.empty((nk, nj, ni), dtype=np.int16)
     size = ni * nj * header.dtype.itemsize
-    buffered = io.BufferedReader(stream, 1 << 20)  # type: ignore[type-var]
     for k in range(nk):
-        block = buffered.read(size)
+        block = stream.read(size)
         if len(block) != size:
             raise UnreadableImage(f"{shown}: ends in slice {k + 1} of {nk}: the file is truncated")
         plane = np.frombuffer(block, header.dtype).reshape(nj, ni)

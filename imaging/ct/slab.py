@@ -115,8 +115,9 @@ def cut_slab(
     *,
     spacing: float = 0.7,
     thickness: float = 6.0,
-    before: float = 45.0,
+    before: float = 60.0,
     behind: float = 75.0,
+    window: tuple[float, float] = WINDOW,
 ) -> Slab:
     """Cut the slab out of a CT.
 
@@ -128,6 +129,8 @@ def cut_slab(
         Over which values are averaged, mm.
     before, behind : float
         How far it reaches to the front and to the back of the line, mm.
+    window : (low, high)
+        Hounsfield units of black and white.
     """
     first_front = float(line.front.min()) - behind
     columns = round((float(line.front.max()) + before - first_front) / spacing) + 1
@@ -139,7 +142,7 @@ def cut_slab(
     total = np.zeros((rows, columns))
     for aside in layers:
         total += ct.sample(slab.to_patient(grid, float(aside)))
-    return Slab(windowed(total / len(layers)), line, spacing, 0.0, first_front)
+    return Slab(windowed(total / len(layers), window), line, spacing, 0.0, first_front)
 
 
 @dataclass(frozen=True, eq=False)
@@ -195,9 +198,11 @@ def coronal_strip(
     return Strip(windowed(best), line, spacing, first_left)
 
 
-def windowed(values: npt.NDArray[np.floating]) -> npt.NDArray[np.uint16]:
-    """Hounsfield units as grey values 0 to 65535 of the bone window."""
-    low, high = WINDOW
+def windowed(
+    values: npt.NDArray[np.floating], window: tuple[float, float] = WINDOW
+) -> npt.NDArray[np.uint16]:
+    """Hounsfield units as grey values 0 to 65535 of a window."""
+    low, high = window
     grey = np.clip((values - low) / (high - low), 0, 1) * 65535
     out: npt.NDArray[np.uint16] = np.rint(grey).astype(np.uint16)
     return out

@@ -215,7 +215,9 @@ def _inside(local: Array, body) -> npt.NDArray[np.bool_]:
     out = trunk & (up <= top) & (up >= bottom)
     wall = -body[1] / 2
     side = np.abs(left)
-    out |= (side > 11) & (side < 17) & (front < wall + 3) & (front > wall - 20) & (up > -1) & (up < 8)
+    out |= (
+        (side > 11) & (side < 17) & (front < wall + 3) & (front > wall - 20) & (up > -1) & (up < 8)
+    )
     out |= (side < 17) & (front < wall - 16) & (front > wall - 21) & (up > -9) & (up < 8)
     out |= (side < 3.5) & (front < wall - 19) & (front > wall - 44) & (up > -14) & (up < 0)
     return out
