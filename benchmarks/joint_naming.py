@@ -38,6 +38,7 @@ def miscounted(
         if None in levels or "S1" in levels[:-1] or (shift and "S1" in levels):
             shift, levels = 0, [v.level for v in bodies]
         right = float(rng.beta(9, 1.2) if not shift else rng.beta(4, 2.5))
+        assert film.spacing_mm is not None  # simulated films have one
         sigma = error_mm / film.spacing_mm[0]
         noisy = tuple(
             Vertebra(

@@ -1,6 +1,5 @@
 """Films of a follow-up at the same scale, from films of different magnification."""
 
-from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -25,7 +24,8 @@ def _reading(name, zoom, calibration=UNCALIBRATED):
         points += [[80 * zoom, bottom], [100 * zoom, bottom], [120 * zoom, bottom]]
         bodies.append(Vertebra(level, np.array(points), np.eye(12) * zoom**2))
     image[round(110 * zoom) : round(150 * zoom), round(80 * zoom) : round(120 * zoom)] = 255
-    source = Source(name, name, *image.shape, patient_id="P", facing="right")
+    rows, columns = image.shape
+    source = Source(name, name, rows, columns, patient_id="P", facing="right")
     reading = Reading(
         name,
         "2026-01-01T00:00:00+00:00",
