@@ -57,6 +57,10 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "holds cement": ("holds cement", "contient du ciment"),
     "between the screws": ("between the screws", "entre les vis"),
     "greatest height loss": ("greatest height loss", "plus grande perte de hauteur"),
+    "largest vertebral kyphosis beyond the physiological one": (
+        "largest vertebral kyphosis beyond the physiological one",
+        "plus grande cyphose vertébrale au-delà de la physiologique",
+    ),
     "standing": ("standing", "debout"),
     "supine": ("supine", "couché"),
     "recumbent": ("recumbent", "couché"),
