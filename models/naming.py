@@ -30,8 +30,11 @@ class NamingConfig:
     """Weights of the dynamic program, in nats.
 
     `temperature` divides the level evidence: that of neighbouring bodies is not independent.
-    `threshold` is the score at which a candidate neither gains nor costs; `level_gain`, how much
-    a level as likely as chance counts as evidence for a body (0: not at all, 1: fully).
+    `threshold` is the score at which a candidate neither gains nor costs; `thoracic` divides
+    the level evidence of bodies that look like T1 to T9 once more: they resemble each other.
+    `trust` divides the nats between namings when they become probabilities: bodies are not
+    independent witnesses. `highest` is the uppermost level that is reported, unless the user
+    gave an anchor; what lies above is used for counting only.
     """
 
     temperature: float = 2.0
@@ -166,7 +169,7 @@ def name_column(
     named = _name_chain(
         [ordered[i] for i in chain], unary[chain], steps, spacing, chain, config.trust
     )
-    return _from_level(named, config.highest)
+    return named if fixed else _from_level(named, config.highest)
 
 
 def _from_level(column: NamedColumn, highest: str) -> NamedColumn | None:

@@ -112,14 +112,19 @@ def run_evaluation(config: EvaluateConfig, out: Path) -> Evaluation:
     cases, unreadable = _read_all(config, base)
     if not cases:
         raise InputError("no film to evaluate on: check sets, data and only")
+    folds = sorted({c.fold for c in cases})
+    if config.calibrate and len(folds) < 2:
+        raise InputError(
+            "calibrate=true needs films of two folds or more, to judge each by what was fitted"
+            " on the others; use calibrate=false"
+        )
     residuals = [r for case in cases for r in _residuals(case)]
     fitted = None
     per_fold: dict[int, Calibrations] = {}
     if config.calibrate:
         namings = [n for case in cases for n in _naming_cases(case)]
         fitted = _fit(base, cases, residuals, namings)
-        folds = sorted({c.fold for c in cases})
-        for fold in folds if len(folds) > 1 else []:
+        for fold in folds:
             per_fold[fold] = _fit(
                 base,
                 [c for c in cases if c.fold != fold],

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["ROWS", "accuracy_markdown"]
+__all__ = ["README_ROWS", "ROWS", "accuracy_markdown", "readme_markdown"]
 
 #: Figure -> what it is called in a table, in the order of the table.
 ROWS: Final[Mapping[str, str]] = {
@@ -43,14 +43,46 @@ ROWS: Final[Mapping[str, str]] = {
 }
 
 
+#: The figures that the README shows.
+README_ROWS: Final = (
+    "films",
+    "rejected",
+    "bodies",
+    "found_pct",
+    "unmatched_per_film",
+    "point_median_pct",
+    "point_p95_pct",
+    "vertebral_kyphosis_deg_mae",
+    "vertebral_kyphosis_deg_bias",
+    "vertebral_kyphosis_deg_cover90_pct",
+    "Ha_Hp_mae",
+    "sacrum_visible_films",
+    "levels_right_sacrum_visible_pct",
+    "sacrum_hidden_films",
+    "levels_right_sacrum_hidden_pct",
+)
+
+
+def readme_markdown(table: Mapping[str, Mapping[str, Any]]) -> str:
+    """The README's table: fewer rows than the model card's."""
+    short = {
+        group: {k: v for k, v in figures.items() if k in README_ROWS or "bodies" not in figures}
+        for group, figures in table.items()
+    }
+    return accuracy_markdown(short, rows=README_ROWS)
+
+
 def accuracy_markdown(
-    table: Mapping[str, Mapping[str, Any]], unreadable: Sequence[tuple[str, str]] = ()
+    table: Mapping[str, Mapping[str, Any]],
+    unreadable: Sequence[tuple[str, str]] = (),
+    rows: Sequence[str] = tuple(ROWS),
 ) -> str:
     """Accuracy as Markdown: one column a group of lateral films, then the films to reject."""
     groups = [g for g, figures in table.items() if "bodies" in figures]
     negatives = [g for g, figures in table.items() if "bodies" not in figures]
     lines = ["| | " + " | ".join(groups) + " |", "|---|" + "---|" * len(groups)]
-    for key, label in ROWS.items():
+    for key in rows:
+        label = ROWS[key]
         cells = [_cell(table[g].get(key)) for g in groups]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     if negatives:
