@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from endplate.infer.pipeline import weights_folder
 from endplate.infer.session import Network
 from endplate.models.calibration import Calibrations
