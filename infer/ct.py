@@ -21,8 +21,8 @@ from endplate.imaging.ct.labels import LabelVolume
 from endplate.imaging.ct.slab import Slab, Strip, coronal_strip, cut_slab
 from endplate.imaging.ct.spine import LabelledSpine, read_spine
 from endplate.imaging.ct.volume import Volume
-from endplate.imaging.radiograph import Radiograph
-from endplate.infer.find import Anchor
+from endplate.infer.find import Anchor, Found
+from endplate.infer.gate import judge_quality
 from endplate.infer.pipeline import FilmReader
 from endplate.study.reading import Acquisition, Quality, Reader, Reading, Reason, Source
 
@@ -36,8 +36,8 @@ _COARSE_MM: Final = 2.6
 _TRAINED_ON_SLABS: Final = "ct_slabs"
 _UNPROVEN: Final = Reason(
     "network_not_for_ct",
-    "these networks were trained on films only; on two CTs they found three bodies of four, with"
-    " a median point error of 2 mm, and named them wrongly: check all, or give --labels MASK",
+    "these networks were trained on films only; on two CTs they found 16 bodies of 20, with a"
+    " median point error of 2 mm, and named every one wrongly: check all, or give --labels MASK",
 )
 #: Networks that know films see more in a thick slab with soft tissue than in a thin one.
 _FILM_THICKNESS: Final = 24.0
@@ -128,23 +128,31 @@ def read_ct_slab(
     line = find_column_line(ct)
     slab = cut_slab(ct, line)
     film_like = cut_slab(ct, line, thickness=_FILM_THICKNESS, window=_FILM_WINDOW)
-    film = Radiograph(
-        pixels=film_like.pixels,
-        calibration=Calibration((slab.spacing, slab.spacing), "ct"),
-        path=ct.provenance.path,
-        sha256=ct.provenance.sha256,
-        modality="CT",
-    )
-    plain = reader.read(film, index_level=index_level, anchors=anchors)
-    vertebrae = tuple(replace(v, points_mm=slab.to_patient(v.points)) for v in plain.vertebrae)
+    calibration = Calibration((slab.spacing, slab.spacing), "ct")
+    result = reader.find(film_like.pixels, calibration, anchors)
+    vertebrae = tuple(replace(v, points_mm=slab.to_patient(v.points)) for v in result.vertebrae)
     axes = {v.level: slab.axes_at(v.centre) for v in vertebrae}
-    quality = plain.quality
-    if quality.status != "rejected":
-        doubts = () if reader.detector.metadata.training.get(_TRAINED_ON_SLABS) else (_UNPROVEN,)
-        reasons = (*doubts, *quality.reasons, *_reasons(ct, vertebrae, index_level, None))
-        unique = {r.code: r for r in reasons}
-        quality = Quality("flagged" if unique else "accepted", tuple(unique.values()))
-    return _result(ct, slab, vertebrae, axes, plain.reader, quality, index_level)
+    quality = judge_quality(
+        _as_lateral(result.found),
+        vertebrae,
+        1.0 if anchors else result.level_probability,
+        (slab.pixels.shape[0], slab.pixels.shape[1]),
+        reader.calibrations,
+        index_level,
+    )
+    if quality.status == "rejected":
+        return _result(ct, slab, (), {}, reader.reader, quality, index_level)
+    doubts = () if reader.detector.metadata.training.get(_TRAINED_ON_SLABS) else (_UNPROVEN,)
+    reasons = (*doubts, *quality.reasons, *_reasons(ct, vertebrae, index_level, None))
+    unique = tuple({r.code: r for r in reasons}.values())
+    quality = Quality("flagged" if unique else "accepted", unique)
+    return _result(ct, slab, vertebrae, axes, reader.reader, quality, index_level)
+
+
+def _as_lateral(found: Found) -> Found:
+    """What was found, the view being known: a slab is lateral, whatever it looks like."""
+    scores = replace(found.scores, lateral=1.0, frontal=0.0, other=0.0)
+    return replace(found, scores=scores)
 
 
 def _labelled(level: str, body: LabelledBody, slab: Slab) -> Vertebra:

@@ -20,7 +20,8 @@ from endplate.imaging.ct.slab import cut_slab
 from endplate.imaging.ct.spine import read_spine
 from endplate.imaging.ct.volume import Volume
 from endplate.infer.cli import main
-from endplate.infer.ct import read_ct_labels
+from endplate.infer.ct import read_ct_labels, read_ct_slab
+from endplate.infer.pipeline import FilmReader
 from endplate.reports.reading_json import read_reading, reading_schema
 from endplate.study.serialise import reading_from_dict, reading_to_dict
 
@@ -104,6 +105,20 @@ def test_column_is_found_without_labels() -> None:
         centre = points.mean(axis=0)
         off = slab.to_patient(slab.to_pixels(centre)) - centre
         assert np.linalg.norm(off) < 4
+
+
+def test_networks_for_films_are_flagged_on_ct(data_dir: Path) -> None:
+    ct = read_nifti(data_dir / "ct" / "abdomen" / "example_ct.nii.gz")
+    result = read_ct_slab(ct, FilmReader(threads=1))
+    reading = result.reading
+    assert reading.quality.status == "flagged"
+    assert "network_not_for_ct" in {r.code for r in reading.quality.reasons}
+    assert len(reading.vertebrae) >= 3
+    for vertebra in reading.vertebrae:
+        assert vertebra.points_mm is not None
+        np.testing.assert_allclose(
+            result.slab.to_pixels(vertebra.points_mm), vertebra.points, atol=1e-6
+        )
 
 
 def test_a_body_at_the_border_is_left_out(bent: Phantom) -> None:
