@@ -23,8 +23,8 @@ class App {
     window.addEventListener("beforeunload", (e) => this.current?.dirty && e.preventDefault());
   }
 
-  async start() {
-    this.state.rows = (await getJson("api/films")).films;
+  async start(films) {
+    this.state.rows = (await films).films;
     if (this.session.audit_broken_at) toast(t("audit_broken", { n: this.session.audit_broken_at }), "bad");
     this.route();
   }
@@ -168,9 +168,11 @@ class App {
 
 setLanguage(firstLanguage());
 try {
+  const films = getJson("api/films"); // asked for at once, beside the session
+  films.catch(() => {});
   const app = new App(await openSession());
   window.endplate = app; // for the benchmark and the tests
-  await app.start();
+  await app.start(films);
 } catch (error) {
   document.getElementById("app").append(el("p", { class: "problem", text: error.status === 401 ? t("session_ended") : error.message }));
 }
