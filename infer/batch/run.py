@@ -56,6 +56,7 @@ def run_batch(options: BatchOptions, progress: Reports | None = None) -> BatchRe
             " folder"
         )
     _make_folders(options)
+    _check_store(options)
     journal = Journal(options.journal_path)
     with contextlib.closing(journal), progress or SilentProgress() as reports:
         run = _Run(options, selection, journal, reports)
@@ -74,6 +75,14 @@ def _make_folders(options: BatchOptions) -> None:
         private.chmod(0o700)
     except OSError as error:
         raise InputError(f"{options.output}: cannot be written to ({error.strerror})") from error
+
+
+def _check_store(options: BatchOptions) -> None:
+    """Open the store that was asked for, so that a mistake shows now and not at the end."""
+    if options.store is not None:
+        from endplate.study.store.store import open_store
+
+        open_store(options.store).close()
 
 
 @dataclass

@@ -116,6 +116,7 @@ def _print_rules(asked: bool) -> None:
 def _show(result: "BatchResult") -> None:
     """Print counts and where things are."""
     from rich.table import Table
+    from rich.text import Text
 
     from endplate.infer.batch.settle import OUTCOMES
     from endplate.infer.terminal import show
@@ -132,5 +133,5 @@ def _show(result: "BatchResult") -> None:
         ranked = sorted(result.codes.items(), key=lambda item: (-item[1], item[0]))
         show("Not measured: " + ", ".join(f"{count} {code}" for code, count in ranked))
     for note in result.notes:
-        show(note)
+        show(Text(note))  # which has brackets that rich would take for a style
     show(f"{result.measurements} measurements; open {result.written['summary.html']}")

@@ -24,6 +24,7 @@ def test_rules_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
         ([".", "-o", "out", "--index", "L9"], "L9"),
         ([".", "-o", "out", "--rules", "none.toml"], "none.toml"),
         ([".", "-o", "s3://bucket/out"], "--private"),
+        ([".", "-o", "out", "--store", "oracle://host/x"], "SQLite or PostgreSQL"),
     ],
 )
 def test_wrong_use_is_one_sentence(
