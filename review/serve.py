@@ -6,14 +6,16 @@ import ipaddress
 import os
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
 from endplate.errors import InputError, MissingDependency
 from endplate.review.blinded import StudyPlan
 from endplate.review.people import Doorkeeper, Person, ProxyRule, parse_person
+from endplate.study.reading import Reading
 
 __all__ = ["ReviewOptions", "allowed_hosts", "review"]
 
@@ -25,7 +27,7 @@ _SHORTEST_SECRET: Final = 24
 class ReviewOptions:
     """What the command line asked for; see the help of ``endplate review``."""
 
-    folder: Path
+    where: str
     films: tuple[Path, ...] = ()
     users: tuple[str, ...] = ()
     host: str = "127.0.0.1"
@@ -37,6 +39,7 @@ class ReviewOptions:
     proxy_header: str = ""
     weights: Path | None = None
     plan: StudyPlan | None = None
+    work: Path | None = None
     open_browser: bool = False
     out: IO[str] = field(default_factory=lambda: sys.stdout)
 
@@ -76,13 +79,22 @@ def review(options: ReviewOptions) -> int:
     from endplate.review.assist import Assistant
     from endplate.review.desk import Desk
     from endplate.review.films import FilmShelf
+    from endplate.review.from_store import check_out, file_into, is_store, work_folder
     from endplate.review.guard import GuardRules
     from endplate.review.library import Library
 
     _check_network(options)
     people, proxy = options.people(), _proxy(options)
-    library = Library(options.folder)
-    with _alone(library.own), _listening(options) as listener:
+    with contextlib.ExitStack() as stack:
+        folder = Path(options.where)
+        also: Callable[[Reading], None] | None = None
+        if is_store(options.where):
+            folder = work_folder(options.where, options.work)
+            store = stack.enter_context(check_out(options.where, folder))
+            also = partial(file_into, store)
+        library = Library(folder)
+        stack.enter_context(_alone(library.own))
+        listener = stack.enter_context(_listening(options))
         port = int(listener.getsockname()[1])
         desk = Desk(
             library,
@@ -90,6 +102,7 @@ def review(options: ReviewOptions) -> int:
             Assistant(options.weights),
             options.plan,
         )
+        desk.signer.also = also
         secure = options.tls_cert is not None
         hosts = allowed_hosts(options.host, port, options.names)
         address = f"{'https' if secure else 'http'}://{hosts[0]}/"

@@ -3,6 +3,7 @@
 import os
 import threading
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -115,6 +116,8 @@ class Signer:
 
     def __init__(self, library: Library, audit: AuditTrail) -> None:
         self.library, self.audit = library, audit
+        #: Called with each signed reading, to keep it elsewhere too.
+        self.also: Callable[[Reading], None] | None = None
         self._lock = threading.Lock()
 
     def sign(
@@ -145,6 +148,8 @@ class Signer:
             path = write_new(self.library.own / "readings", reading)
             self.audit.write(person.name, person.role, "sign", **_line(entry, base, edit, reading))
             self.library.add(path, reading_to_dict(reading))
+            if self.also is not None:
+                self.also(reading)
         return reading
 
 

@@ -14,8 +14,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _review(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Results of endplate score or endplate batch.")
+    where: Annotated[
+        str,
+        typer.Argument(
+            metavar="DIR|STORE",
+            help="Results of endplate score or endplate batch, or a store (file or address).",
+        ),
     ],
     films: Annotated[
         list[Path] | None,
@@ -57,19 +61,23 @@ def _review(
     weights: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Networks in place of the packaged ones.")
     ] = None,
+    work: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Of a store: where the review keeps its files."),
+    ] = None,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the browser.")] = False,
 ) -> int:
     """Check, correct and sign readings in the browser.
 
     Prints a link for each user, which works once. Nothing leaves this machine. What is signed is
     kept as new readings in DIR/review, beside the audit trail; the readings of DIR stay as they
-    are.
+    are. Of a store the signed readings are put into it too.
     """
     from endplate.review.blinded import StudyPlan
     from endplate.review.serve import ReviewOptions, review
 
     options = ReviewOptions(
-        folder=folder,
+        where=where,
         films=tuple(films or ()),
         users=tuple(user or ()),
         host=host,
@@ -81,6 +89,7 @@ def _review(
         proxy_header=proxy_header,
         weights=weights,
         plan=StudyPlan(seed, repeats) if blinded else None,
+        work=work,
         open_browser=open_browser,
     )
     return review(options)

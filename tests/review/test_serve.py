@@ -6,12 +6,16 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from endplate.errors import InputError
 from endplate.infer.cli import main
+from endplate.reports.reading_json import read_reading
+from endplate.review.from_store import check_out, file_into, is_store, work_folder
+from endplate.review.library import Library
 from endplate.review.serve import ReviewOptions, allowed_hosts, is_loopback, review
 
 
@@ -29,11 +33,11 @@ def test_hosts():
 
 def test_a_network_needs_encryption_or_an_explicit_choice(results):
     with pytest.raises(InputError, match="in clear"):
-        review(ReviewOptions(results, host="0.0.0.0"))
+        review(ReviewOptions(str(results), host="0.0.0.0"))
     with pytest.raises(InputError, match="go together"):
-        review(ReviewOptions(results, tls_cert=Path("x.pem")))
+        review(ReviewOptions(str(results), tls_cert=Path("x.pem")))
     with pytest.raises(InputError, match="ENDPLATE_PROXY_SECRET"):
-        review(ReviewOptions(results, proxy_header="X-User"))
+        review(ReviewOptions(str(results), proxy_header="X-User"))
 
 
 def test_errors_are_sentences(tmp_path, capsys):
@@ -60,7 +64,29 @@ def test_the_server_serves_and_keeps_a_second_one_off(results):
             with pytest.raises(urllib.error.HTTPError, match="401"):
                 urllib.request.urlopen(found[1], timeout=20)
             with pytest.raises(InputError, match="another endplate review"):
-                review(ReviewOptions(results))
+                review(ReviewOptions(str(results)))
         finally:
             server.send_signal(signal.SIGINT)
             assert server.wait(20) == 0
+
+
+def test_a_store_is_checked_out_and_signed_readings_go_back(results, tmp_path):
+    store_module = pytest.importorskip("endplate.study.store.store")
+    where = tmp_path / "store.sqlite"
+    readings = [read_reading(results / f"film-{n}.json") for n in range(3)]
+    with store_module.open_store(where) as store:
+        store.add([store_module.Filed(r) for r in readings])
+    assert is_store(str(where))
+    assert not is_store(str(results))
+    folder = work_folder(str(where), None)
+    assert folder == tmp_path / "store-review"
+    with pytest.raises(InputError, match="--work"):
+        work_folder("postgresql://host/spine", None)
+    signed = replace(readings[0], id="signed", parent=readings[0].id)
+    with check_out(str(where), folder) as store:
+        assert len(Library(folder)) == 3
+        file_into(store, signed)
+    with check_out(str(where), folder) as store:
+        assert {f.reading.id for f in store.readings()} == {"signed", *(r.id for r in readings)}
+    assert len(Library(folder)) == 3
+    assert len(list((folder / "readings").glob("*.json"))) == 4
