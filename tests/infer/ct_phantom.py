@@ -212,7 +212,7 @@ def _inside(local: Array, body) -> npt.NDArray[np.bool_]:
     top = sp[1] + (along + 1) / 2 * (sa[1] - sp[1]) - sink
     bottom = ip[1] + (along + 1) / 2 * (ia[1] - ip[1]) + sink
     trunk = (left / _WIDTH) ** 4 + along**4 <= 1
-    out = trunk & (up <= top) & (up >= bottom)
+    out: npt.NDArray[np.bool_] = trunk & (up <= top) & (up >= bottom)
     wall = -body[1] / 2
     side = np.abs(left)
     out |= (

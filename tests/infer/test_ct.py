@@ -94,6 +94,7 @@ def test_reading_of_a_bent_phantom(bent: Phantom) -> None:
     assert again.source == reading.source
     for a, b in zip(again.vertebrae, reading.vertebrae, strict=True):
         assert a.points_mm is not None
+        assert b.points_mm is not None
         np.testing.assert_allclose(a.points_mm, b.points_mm, atol=1e-3)
 
 
