@@ -20,6 +20,9 @@ def _listen(
     check: Annotated[bool, typer.Option("--check", help="Only check the settings.")] = False,
     provider: Annotated[str, typer.Option(help="As for endplate score.")] = "auto",
     threads: Annotated[int, typer.Option(help="Threads of the networks; 0: all cores.")] = 0,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of networks of your own.")
+    ] = None,
 ) -> int:
     """Receive films from a PACS or a modality, score them, and send the results on.
 
@@ -38,7 +41,7 @@ def _listen(
     _log_to_stderr()
     from endplate.infer.node.listen import Node, film_scorer
 
-    node = Node(read, film_scorer(provider, threads))
+    node = Node(read, film_scorer(provider, threads, weights))
     node.start()
     try:
         _wait_for_signal()

@@ -30,14 +30,14 @@ _REMEMBERED: Final = 30 * 86400.0
 Score = Callable[[Path], Reading]
 
 
-def film_scorer(provider: str = "auto", threads: int = 0) -> Score:
-    """Reads films with the shipped networks, which are loaded for the first one."""
-    readers: list[FilmReader] = []
+def film_scorer(provider: str = "auto", threads: int = 0, weights: Path | None = None) -> Score:
+    """Reads films with the networks, which are loaded at once: a node without them would fail
+    every film that it is sent. See `FilmReader` for the settings and errors.
+    """
+    reader = FilmReader(weights, provider=provider, threads=threads)
 
     def score(path: Path) -> Reading:
-        if not readers:
-            readers.append(FilmReader(provider=provider, threads=threads))
-        return readers[0].read(read_radiograph(path))
+        return reader.read(read_radiograph(path))
 
     return score
 
@@ -74,8 +74,9 @@ class Node:
         self._films = settings.folder / "films"
         self._results = settings.folder / "results"
         try:
+            settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             for folder in (self._films, self._results):
-                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+                folder.mkdir(exist_ok=True, mode=0o700)
         except OSError as error:
             raise InputError(f"{settings.folder}: cannot be used: {error.strerror}") from error
         self.queue = NodeQueue(settings.folder / "queue.sqlite")
