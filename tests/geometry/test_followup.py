@@ -152,18 +152,19 @@ def test_films_of_different_magnification_compare(examples):
     for number in ("6", "7", "8"):
         example = examples[number]
         films.append(Film(measure(example.vertebrae, example.calibration), "standing"))
-    got = _by_name(followup("L1", *films))
+    pre, post, last = films
+    got = _by_name(followup("L1", pre, post, last))
     assert got["height_restoration_pct_ant"].value == pytest.approx(65.867, abs=1e-3)
     assert not any(m.name.endswith("_mm") for m in got.values())
     art, regional = (got[f"correction_{x}_deg"] for x in ("ART", "regional_kyphosis"))
     assert art.value == pytest.approx(regional.value)
     assert got["correction_vertebral_kyphosis_deg"].flags == ()
-    two = _by_name(followup("L1", *films[:2]))
+    two = _by_name(followup("L1", pre, post))
     assert "correction_vertebral_kyphosis_deg" in two
     assert "final_gain_vertebral_kyphosis_deg" not in two
-    assert followup("T5", *films) == ()
+    assert followup("T5", pre, post, last) == ()
     with pytest.raises(UnknownName):
-        followup("L9", *films)
+        followup("L9", pre, post, last)
 
 
 def test_settings_refuse_nonsense():

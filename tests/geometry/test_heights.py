@@ -20,11 +20,17 @@ def _get(measured, name, level):
     return found
 
 
+def _row(level: str) -> PhysiologyRow:
+    row = DEFAULT.row(level)
+    assert row is not None
+    return row
+
+
 def test_one_neighbour_is_scaled_by_the_table(make_spine):
     spine = make_spine("L1", "L2")
     for calibration in (MM, UNCALIBRATED):
         loss = _get(measure(spine, calibration), "loss_ant_pct", "L1")
-        ratio = DEFAULT.row("L1").ha_mm / DEFAULT.row("L2").ha_mm
+        ratio = _row("L1").ha_mm / _row("L2").ha_mm
         assert loss.value == pytest.approx(100 * (1 - 1 / ratio))
         assert loss.between == ("ant(L1)", "ant(L2)")
         assert loss.flags == ("predicted_from_one_neighbour", "level_above_missing")
@@ -34,10 +40,10 @@ def test_the_table_alone_needs_true_millimetres(make_spine):
     spine = make_spine("L1")
     measured = measure(spine, MM)
     loss = _get(measured, "loss_post_pct", "L1")
-    assert loss.value == pytest.approx(100 * (1 - 25 / DEFAULT.row("L1").hp_mm))
+    assert loss.value == pytest.approx(100 * (1 - 25 / _row("L1").hp_mm))
     assert loss.between == ("post(L1)", "table(L1)")
     assert "predicted_from_table" in loss.flags
-    assert _get(measured, "Hp_pred_mm", "L1").value == DEFAULT.row("L1").hp_mm
+    assert _get(measured, "Hp_pred_mm", "L1").value == _row("L1").hp_mm
     for calibration in (
         UNCALIBRATED,
         Calibration((1.0, 1.0), "detector"),

@@ -261,7 +261,7 @@ def test_levels_out_of_order_or_twice_are_refused(make_spine):
 
 def test_settings_refuse_nonsense():
     with pytest.raises(UnknownName, match="next_intact"):
-        MeasureSettings(neighbours="guess")
+        MeasureSettings(neighbours="guess")  # type: ignore[arg-type]
     with pytest.raises(UnknownName):
         MeasureSettings(fractured=("L9",))
     with pytest.raises(GeometryError, match="slip_pct"):

@@ -114,7 +114,7 @@ def test_printed_reference_figures():
 
 def test_common_translation_of_a_body_moves_no_angle_of_it(examples):
     example = examples["6"]
-    together = np.kron(np.ones((6, 6)), np.eye(2)) * 9.0
+    together = np.kron(np.ones((6, 6)), np.eye(2)).astype(np.float64) * 9.0
     spine = [Vertebra(v.level, v.points, together) for v in example.vertebrae]
     measured = measure(spine, example.calibration)
     assert _get(measured, "vertebral_kyphosis_deg", "L1").se == pytest.approx(0.0, abs=1e-6)

@@ -36,8 +36,8 @@ def _find(measured: tuple[Measurement, ...], name: str, level: str) -> Measureme
 def test_values_of_the_table(examples, number):
     measured = _measured(examples, number)
     if number == "8":
-        films = [Film(_measured(examples, x)) for x in ("6", "7")]
-        measured += followup("L1", *films, Film(measured))
+        pre, post = (Film(_measured(examples, x)) for x in ("6", "7"))
+        measured += followup("L1", pre, post, Film(measured))
     wrong = []
     for row in examples[number].expected:
         name, is_se = _name(row.name)
