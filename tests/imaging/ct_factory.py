@@ -17,7 +17,8 @@ SPACING = (0.9, 0.8, 2.0)
 def ramp(slices: int = 8, rows: int = 64, columns: int = 72) -> npt.NDArray[np.int16]:
     """Hounsfield units that tell slice, row and column."""
     k, j, i = np.mgrid[0:slices, 0:rows, 0:columns]
-    return (100 * k + j - 2 * i).astype(np.int16)
+    volume: npt.NDArray[np.int16] = (100 * k + j - 2 * i).astype(np.int16)
+    return volume
 
 
 def ct_slice(plane: npt.NDArray[np.int16], k: int, **elements: Any) -> Dataset:

@@ -18,7 +18,8 @@ def grey_ramp(rows: int = 80, columns: int = 96, top: int = 4095) -> npt.NDArray
     y, x = np.mgrid[0:rows, 0:columns]
     ramp = (y * columns + x) / (rows * columns - 1)
     wave = 0.05 * np.sin(x / 3.0) * np.sin(y / 5.0) * np.sin(np.pi * ramp)
-    return np.rint(np.clip(ramp + wave, 0, 1) * top).astype(np.uint16)
+    image: npt.NDArray[np.uint16] = np.rint(np.clip(ramp + wave, 0, 1) * top).astype(np.uint16)
+    return image
 
 
 def code(value: str, meaning: str = "", scheme: str = "SCT") -> Dataset:
@@ -131,7 +132,7 @@ def tiff_bytes(
     big: bool = False,
 ) -> bytes:
     """Uncompressed TIFF of an image of one sample; `tags` (number: LONG value) are set on top."""
-    kind = np.dtype(image.dtype).newbyteorder(order)
+    kind = np.dtype(image.dtype).newbyteorder(order)  # type: ignore[arg-type]
     pixels = image.astype(kind).tobytes()
     head, entry, number, short = (16, "HHQQ", "Q", "Q") if big else (8, "HHII", "I", "H")
     out = bytearray(b"II" if order == "<" else b"MM")

@@ -152,7 +152,7 @@ def test_nothing_known() -> None:
 def test_aspect_without_spacing() -> None:
     found = decide(aspect_ratio=(4.0, 3.0))
     assert found.spacing_mm is None
-    assert found.scale_xy == (1.0, pytest.approx(4 / 3))
+    assert found.scale_xy == (1.0, pytest.approx(4 / 3))  # type: ignore[comparison-overlap]
     assert "without a spacing" in notes(aspect_ratio=(4.0, 3.0))
     for bad in ((0.0, 1.0), (math.nan, 1.0), (100.0, 1.0), (-4.0, -3.0)):
         assert decide(aspect_ratio=bad) == Calibration(None, "none")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -140,7 +141,7 @@ def test_identity_and_calibration_are_carried(read: Reader) -> None:
 
 def test_every_spacing_element_reaches_the_decision(read: Reader) -> None:
     both = {"PixelSpacing": [0.4, 0.4], "ImagerPixelSpacing": [0.5, 0.5]}
-    cases = [
+    cases: list[tuple[dict[str, Any], str]] = [
         ({**both, "PixelSpacingCalibrationType": "FIDUCIAL"}, "fiducial"),
         ({**both, "PixelSpacingCalibrationType": "GEOMETRY"}, "geometry"),
         ({**both, "EstimatedRadiographicMagnificationFactor": 1.25}, "magnification"),
