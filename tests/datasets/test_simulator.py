@@ -1,6 +1,7 @@
 """Simulated films: the same for the same seed, landmarks on the bones that are drawn."""
 
 from dataclasses import replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +18,7 @@ from endplate.geometry.levels import LEVELS
 COARSE = SimulatorSettings(mm_per_pixel=1.0)
 
 
-def only(field_of_view: str, **more: float) -> SimulatorSettings:
+def only(field_of_view: str, **more: Any) -> SimulatorSettings:
     return SimulatorSettings(mm_per_pixel=1.0, fields_of_view={field_of_view: 1.0}, **more)
 
 

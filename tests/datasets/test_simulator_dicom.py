@@ -48,7 +48,7 @@ def test_eight_bits_can_be_written_too(tmp_path) -> None:  # type: ignore[no-unt
 
 def test_what_cannot_be_written_is_named(film, tmp_path) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(UnknownName, match="jpegls"):
-        write_dicom(film, tmp_path / "a.dcm", "zip")
+        write_dicom(film, tmp_path / "a.dcm", "zip")  # type: ignore[arg-type]
     bare = AnnotatedFilm(film.image, (), "x.png", "x")
     with pytest.raises(InputError, match="spacing"):
         write_dicom(bare, tmp_path / "a.dcm")
