@@ -29,7 +29,7 @@ class FakeReader:
     template: Reading
     calls: list[dict[str, Any]]
 
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, weights: Path | None = None, **settings: Any) -> None:
         self.calls.append(settings)
 
     def read(self, radiograph: Radiograph, **wishes: Any) -> Reading:
@@ -225,7 +225,7 @@ def test_wrong_use(arguments: list[str], message: str, capsys: Capture) -> None:
 def test_networks_that_cannot_be_loaded_are_said_once(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(**_: Any) -> None:
+    def missing(*_: Any, **__: Any) -> None:
         raise InputError("detector.onnx: no such network")
 
     monkeypatch.setattr(cli_score, "FilmReader", missing)
