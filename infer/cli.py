@@ -86,7 +86,11 @@ def _common(
 @app.command()
 def score(
     paths: Annotated[
-        list[str], typer.Argument(metavar="PATH...", help="DICOM, PNG, JPEG or TIFF radiographs.")
+        list[str],
+        typer.Argument(
+            metavar="PATH...",
+            help="DICOM, PNG, JPEG or TIFF radiographs; a CT as folder, zip, DICOMDIR or NIfTI.",
+        ),
     ],
     output: Annotated[
         Path | None,
