@@ -69,9 +69,8 @@ def _review(
 ) -> int:
     """Check, correct and sign readings in the browser.
 
-    Prints a link for each user, which works once. Nothing leaves this machine. What is signed is
-    kept as new readings in DIR/review, beside the audit trail; the readings of DIR stay as they
-    are. Of a store the signed readings are put into it too.
+    Prints a link for each user, which works once. Nothing leaves this machine. Signing makes new
+    readings, in DIR/review and in the store if one is reviewed; nothing is written over.
     """
     from endplate.review.blinded import StudyPlan
     from endplate.review.serve import ReviewOptions, review
