@@ -153,8 +153,14 @@ def _fit(
     )
 
 
+def _square(case: _Read) -> bool:
+    """Whether pixels are square: else the networks saw a resampled film, in other coordinates."""
+    x, y = case.radiograph.calibration.scale_xy
+    return abs(x / y - 1) < 1e-3
+
+
 def _naming_cases(case: _Read) -> list[NamingCase]:
-    if case.truth is None:
+    if case.truth is None or not _square(case):
         return []
     found = case.found.found
     return [NamingCase(found.candidates, found.downward, case.truth, case.fold)]
@@ -200,7 +206,7 @@ def _read_all(
 
 def _residuals(case: _Read) -> list[Residual]:
     """Errors of the bodies of one film that were read to six points."""
-    if case.truth is None:
+    if case.truth is None or not _square(case):
         return []
     out = []
     for body in case.truth.exact.values():
