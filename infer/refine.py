@@ -10,7 +10,7 @@ import numpy as np
 from endplate.geometry.landmarks import FloatArray
 from endplate.infer.session import Network
 from endplate.models.calibration import PointErrors
-from endplate.models.frames import S1_DROP, body_frame, vertebra_window
+from endplate.models.frames import S1_DROP, across, body_frame, vertebra_window
 from endplate.models.heatmaps import decode_heatmaps
 from endplate.models.resample import ImagePyramid, apply_affine, normalise
 
@@ -125,17 +125,12 @@ def _window(
 ) -> FloatArray:
     centre, anterior, depth = body_frame(points)
     if _is_sacrum(points):
-        centre = centre + S1_DROP * depth * _across(anterior, down)
+        centre = centre + S1_DROP * depth * across(anterior, down)
     angle = math.radians(view.turn)
     turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
     return vertebra_window(
         centre, turn @ anterior, depth * view.scale, downward=down, crop=crop, extent=extent
     )
-
-
-def _across(anterior: FloatArray, down: FloatArray) -> FloatArray:
-    normal = np.array([-anterior[1], anterior[0]])
-    return normal if float(normal @ down) > 0 else -normal
 
 
 def _combine(
@@ -148,7 +143,7 @@ def _combine(
     """Average the views; points (V, 6, 2), heat (V, 6, 2, 2)."""
     mean = points.mean(axis=0)
     _, anterior, depth = body_frame(mean)
-    axes = np.column_stack([-anterior, _across(anterior, down)])
+    axes = np.column_stack([-anterior, across(anterior, down)])
     scatter = points - mean
     between = np.einsum("vki,vkj->kij", scatter, scatter) / max(len(points) - 1, 1)
     total = heat.mean(axis=0) + between

@@ -7,10 +7,10 @@ from torch import Tensor, nn
 
 from endplate.geometry.levels import LEVELS
 from endplate.models.backbone import Pyramid, pooled
+from endplate.models.decode import STRIDE as DETECTOR_STRIDE
 
 __all__ = ["DETECTOR_OUTPUTS", "DETECTOR_STRIDE", "Detector", "DetectorConfig"]
 
-DETECTOR_STRIDE = 4
 #: Names of the ONNX outputs, in order.
 DETECTOR_OUTPUTS = ("maps", "film")
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from endplate.geometry.landmarks import FloatArray
 
-__all__ = ["S1_DROP", "body_frame", "film_window", "vertebra_window"]
+__all__ = ["S1_DROP", "across", "body_frame", "film_window", "vertebra_window"]
 
 #: The window of S1 is centred this many depths below its endplate, as if S1 were a body.
 S1_DROP: Final = 0.35
@@ -65,6 +65,12 @@ def body_frame(points: FloatArray) -> tuple[FloatArray, FloatArray, float]:
         return corners.mean(axis=0), direction, depth
     seen = points[[0, 2]] if not np.isnan(superior).any() else points[[3, 5]]
     return seen.mean(axis=0), direction, depth
+
+
+def across(anterior: FloatArray, down: FloatArray) -> FloatArray:
+    """(2,) unit vector across the endplate, on the side to which `down` points."""
+    normal = np.array([-anterior[1], anterior[0]])
+    return normal if float(normal @ down) > 0 else -normal
 
 
 def vertebra_window(

@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from endplate.models.backbone import Pyramid
+from endplate.models.heatmaps import STRIDE as REFINER_STRIDE
 
 __all__ = ["REFINER_STRIDE", "Refiner", "RefinerConfig"]
-
-REFINER_STRIDE = 2
 
 
 @dataclass

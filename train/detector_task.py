@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from endplate.geometry.landmarks import FloatArray
 from endplate.geometry.levels import LEVELS
+from endplate.models.decode import OFFSET_UNIT
 from endplate.models.detector import DETECTOR_STRIDE, Detector, DetectorConfig
 from endplate.models.resample import apply_affine, detector_input, invert_affine
 from endplate.train.augment import AugmentConfig, GreyAugmenter, random_affine
@@ -18,7 +19,6 @@ from endplate.train.films import CERVICAL, UNNAMED, Body, TrainFilm
 
 __all__ = ["OFFSET_UNIT", "DetectorTask", "DetectorTaskConfig"]
 
-OFFSET_UNIT = 32.0
 _SIGMA = 0.18
 """Width of a body's bump in the centre map, in depths."""
 _LARGE = 10.0

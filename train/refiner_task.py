@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from endplate.errors import InputError
 from endplate.geometry.landmarks import FloatArray
-from endplate.models.frames import S1_DROP, body_frame, vertebra_window
+from endplate.models.frames import S1_DROP, across, body_frame, vertebra_window
 from endplate.models.refiner import REFINER_STRIDE, Refiner, RefinerConfig
 from endplate.models.resample import apply_affine, invert_affine, normalise
 from endplate.train.augment import AugmentConfig, GreyAugmenter
@@ -124,7 +124,7 @@ class RefinerTask:
         size = self.model_config.crop
         centre, anterior, depth = body_frame(body.points)
         if body.is_sacrum:
-            centre = centre + S1_DROP * depth * _across(anterior, down)
+            centre = centre + S1_DROP * depth * across(anterior, down)
         noise = np.clip(rng.normal(0, 1, 7), -2.5, 2.5)
         centre = centre + c.shift * depth * noise[:2]
         angle = np.deg2rad(c.turn * noise[2])
@@ -177,12 +177,6 @@ def soft_argmax(logits: Tensor) -> Tensor:
     xs = torch.arange(w, device=logits.device, dtype=p.dtype)
     ys = torch.arange(h, device=logits.device, dtype=p.dtype)
     return torch.stack([(p.sum(dim=2) * xs).sum(-1), (p.sum(dim=3) * ys).sum(-1)], dim=-1)
-
-
-def _across(anterior: FloatArray, down: FloatArray) -> FloatArray:
-    """Unit vector across the endplate, towards the feet."""
-    normal = np.array([-anterior[1], anterior[0]])
-    return normal if float(normal @ down) > 0 else -normal
 
 
 def _downward(film: TrainFilm) -> list[FloatArray]:
