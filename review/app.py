@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from endplate.checked import Record
 from endplate.errors import EndplateError, InputError
 from endplate.review.desk import Desk, NotThere
-from endplate.review.exports import KINDS, coco_zip, export_reading, measurements_csv
+from endplate.review.exports import KINDS, NO_SR, coco_zip, export_reading, measurements_csv
 from endplate.review.films import pixel_bytes
 from endplate.review.guard import MAX_BODY, Guard, GuardRules
 from endplate.review.people import Doorkeeper, Session
@@ -71,6 +71,12 @@ def _explain(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 404 if isinstance(error, NotThere) else 422)
 
 
+def _json(values: dict[str, Any]) -> Response:
+    """Plain values as JSON; going through FastAPI's encoder would take longer than measuring."""
+    text = json.dumps(values, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(text.encode("utf-8", "replace"), media_type="application/json")
+
+
 def _add_pages(app: FastAPI) -> None:
     """The front end; its files are listed once, so that no name reaches the file system."""
     folder = files("endplate.review").joinpath("frontend")
@@ -107,8 +113,8 @@ def _add_films(app: FastAPI, desk: Desk) -> None:
         return Response(data, media_type="application/json")
 
     @app.get("/api/films/{key}")
-    def film(key: str, session: SessionOf, reading: str = "") -> dict[str, Any]:
-        return desk.film(session.person, key, reading)
+    def film(key: str, session: SessionOf, reading: str = "") -> Response:
+        return _json(desk.film(session.person, key, reading))
 
     @app.get("/api/films/{key}/pixels")
     def pixels(key: str, session: SessionOf) -> Response:
@@ -154,10 +160,10 @@ def _add_edits(app: FastAPI, desk: Desk) -> None:
     }
 
     @app.post("/api/films/{key}/{action}")
-    def act(key: str, action: str, session: SessionOf, body: BodyOf) -> dict[str, Any]:
+    def act(key: str, action: str, session: SessionOf, body: BodyOf) -> Response:
         if action not in actions:
             raise HTTPException(404)
-        return actions[action](session.person, key, body)
+        return _json(actions[action](session.person, key, body))
 
 
 def _add_exports(app: FastAPI, desk: Desk) -> None:
@@ -167,6 +173,8 @@ def _add_exports(app: FastAPI, desk: Desk) -> None:
         if kind not in KINDS:
             raise HTTPException(404)
         sheet = desk.sheet(session.person, key)
+        if kind == "sr" and not desk.has_sr(sheet):
+            raise InputError(NO_SR)
         path = desk.shelf.path(sheet.entry)
 
         def film() -> Any:

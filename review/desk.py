@@ -17,6 +17,7 @@ from endplate.review.assist import Assistant, SnapStore, body_at, level_at
 from endplate.review.audit import AuditTrail
 from endplate.review.blinded import BlindedStudy, StudyPlan, blank_reading
 from endplate.review.editing import (
+    BRIEF,
     POSITIONS,
     Edit,
     calibration_of,
@@ -142,7 +143,7 @@ class Desk:
             "name": "" if blinded else source.path.replace("\\", "/").rpartition("/")[2],
             "subject": "" if blinded else source.patient_id,
             "date": "" if blinded else source.study_date,
-            "has_sr": bool(source.modality) and not blinded,
+            "has_sr": self.has_sr(sheet) and not blinded,
             "rows": source.rows,
             "columns": source.columns,
             "found": found is not None,
@@ -173,6 +174,11 @@ class Desk:
             "measurements": measurements_to_wire(reading.measurements),
         }
 
+    def has_sr(self, sheet: Sheet) -> bool:
+        """Whether a structured report can be made: of a DICOM film, under its own identity."""
+        modality = sheet.reading.source.modality
+        return modality not in ("", "CT") and not self.shelf.is_hidden(sheet.entry)
+
     def history(self, person: Person, key: str) -> dict[str, Any]:
         """Readings and audit lines of a film, the last first."""
         entry = self.entry(person, key)
@@ -183,10 +189,18 @@ class Desk:
         return {"readings": readings, "audit": self.audit.lines(entry.key)}
 
     def measure(self, person: Person, key: str, record: Record) -> dict[str, Any]:
-        """Measurements of an edit."""
+        """Measurements of an edit: those of ``focus``, the curves, and the brief ones of all.
+
+        Without ``focus`` all. While a point is dragged a page asks sixty times a second, and what
+        it does not show need not be sent.
+        """
         edit, _ = self._edit(person, key, record)
+        focus = record.choice("focus", LEVELS, default=None)
+        measured = measure_edit(edit)
+        if focus is not None:
+            measured = tuple(m for m in measured if m.level in (focus, None) or m.name in BRIEF)
         return {
-            "measurements": measurements_to_wire(measure_edit(edit)),
+            "measurements": measurements_to_wire(measured),
             "calibration": edit.calibration.source,
             "spacing_mm": edit.calibration.spacing_mm,
             "covariance": [vertebra_to_wire(v, None)["covariance"] for v in edit.vertebrae],

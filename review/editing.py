@@ -19,6 +19,7 @@ from endplate.study.plain import measurement_to_dict
 from endplate.study.reading import Reading, Reason
 
 __all__ = [
+    "BRIEF",
     "MANUAL_SD",
     "POSITIONS",
     "Edit",
@@ -37,6 +38,8 @@ __all__ = [
 #: of public lumbar films differ by 1.0 % of the depth (robust, each reader's share); films with
 #: implants and poor contrast are harder, so twice that is taken.
 MANUAL_SD: Final = 0.02
+#: Measures that the page shows of every level.
+BRIEF: Final = ("vertebral_kyphosis_deg", "regional_kyphosis_deg", "max_height_loss_pct")
 POSITIONS: Final = ("standing", "erect", "sitting", "supine", "prone", "recumbent", "decubitus")
 _MOVED: Final = 2e-3
 _MOST_BODIES: Final = 30

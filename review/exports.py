@@ -14,7 +14,7 @@ import cv2
 
 from endplate.datasets.coco_writer import write_annotations
 from endplate.datasets.film_annotation import FilmAnnotation
-from endplate.errors import EndplateError, InputError
+from endplate.errors import EndplateError
 from endplate.geometry.measurement import Measurement
 from endplate.imaging.radiograph import Radiograph
 from endplate.infer.dicom_results import write_dicom_results
@@ -24,8 +24,13 @@ from endplate.reports.reading_json import reading_text
 from endplate.review.editing import marks_of
 from endplate.study.reading import Reading
 
-__all__ = ["KINDS", "Download", "coco_zip", "export_reading", "measurements_csv"]
+__all__ = ["KINDS", "NO_SR", "Download", "coco_zip", "export_reading", "measurements_csv"]
 
+#: Why there is no structured report of a film.
+NO_SR: Final = (
+    "there is no SR of this film: it is no DICOM radiograph, or it is reviewed under a pseudonym,"
+    " and an SR would name the patient"
+)
 _COLUMNS: Final = (
     *("film", "sha256", "subject", "study_date", "position", "reading", "parent", "reader"),
     *("signed", "status", "level", "measure", "between", "value", "unit", "se"),
@@ -180,8 +185,6 @@ def _json(reading: Reading, film: _Film, name: str) -> Download:
 
 def _sr(reading: Reading, film: _Film, name: str) -> Download:
     path = film()[1]
-    if not reading.source.modality:
-        raise InputError("the film is no DICOM file, so there is nothing an SR could refer to")
     with tempfile.TemporaryDirectory() as folder:
         (written,) = write_dicom_results(
             reading, path, folder, kinds=("sr",), name="film", index_level=marks_of(reading)[1]

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from endplate.errors import EndplateError, InputError
 from endplate.imaging.radiograph import Radiograph
 from endplate.imaging.read import read_radiograph
+from endplate.review.batch_films import BatchFilms
 from endplate.review.library import FilmEntry, Library
 
 __all__ = ["FilmShelf", "pixel_bytes", "thumbnail"]
@@ -36,15 +37,20 @@ class FilmShelf:
     library : Library
     folders : sequence of Path
         Where films may be, besides the places that readings and a batch's manifest name.
+    batch : BatchFilms or None
+        The films of a pseudonymised batch.
     """
 
-    def __init__(self, library: Library, folders: Sequence[Path] = ()) -> None:
-        self.library = library
+    def __init__(
+        self, library: Library, folders: Sequence[Path] = (), batch: BatchFilms | None = None
+    ) -> None:
+        self.library, self.batch = library, batch
         self.folders = [f.resolve() for f in (*folders, *_batch_export(library.folder))]
         for folder in folders:
             if not folder.is_dir():
                 raise InputError(f"{folder}: no such folder of films")
         self._places: dict[str, Path] = {}
+        self._hidden: set[str] = set()
         self._cache: OrderedDict[str, Radiograph] = OrderedDict()
         self._lock = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
@@ -60,6 +66,11 @@ class FilmShelf:
         if found is not None:
             self._places[entry.key] = found
         return found
+
+    def is_hidden(self, entry: FilmEntry) -> bool:
+        """Whether the reading bears a pseudonym that its film does not."""
+        self.path(entry)
+        return entry.key in self._hidden
 
     def radiograph(self, entry: FilmEntry) -> Radiograph:
         """The film.
@@ -85,7 +96,7 @@ class FilmShelf:
                         "the film's file was not found; name its folder with --films when"
                         " starting endplate review"
                     )
-                film = read_radiograph(path)
+                film = _read(path)
                 self._keep(entry.key, film)
         return film
 
@@ -122,6 +133,11 @@ class FilmShelf:
         summary = entry.current
         said = summary.values["path"].replace("\\", "/")
         wanted = summary.values["sha256"]
+        if self.batch is not None:
+            hidden = self.batch.file(said, wanted)
+            if hidden is not None:
+                self._hidden.add(entry.key)
+                return hidden
         beside = (self.library.folder / entry.summaries[0].file).parent
         for path in self._candidates(said, beside):
             if self._is(path, wanted):
@@ -180,6 +196,15 @@ class FilmShelf:
         except EndplateError:
             return False
         return True
+
+
+def _read(path: Path) -> Radiograph:
+    """The film; errors do not tell where it lies, which may be a patient's name."""
+    try:
+        return read_radiograph(path)
+    except EndplateError as error:
+        text = str(error).replace(str(path), "the film")
+        raise InputError(text) from None
 
 
 def pixel_bytes(film: Radiograph) -> bytes:

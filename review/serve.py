@@ -29,6 +29,7 @@ class ReviewOptions:
 
     where: str
     films: tuple[Path, ...] = ()
+    private: Path | None = None
     users: tuple[str, ...] = ()
     host: str = "127.0.0.1"
     port: int = 0
@@ -77,6 +78,7 @@ def review(options: ReviewOptions) -> int:
         raise MissingDependency(error.name or "fastapi", "review", "endplate review") from error
     from endplate.review.app import build_app
     from endplate.review.assist import Assistant
+    from endplate.review.batch_films import find_private
     from endplate.review.desk import Desk
     from endplate.review.films import FilmShelf
     from endplate.review.from_store import check_out, file_into, is_store, work_folder
@@ -98,7 +100,7 @@ def review(options: ReviewOptions) -> int:
         port = int(listener.getsockname()[1])
         desk = Desk(
             library,
-            FilmShelf(library, options.films),
+            FilmShelf(library, options.films, find_private(library.folder, options.private)),
             Assistant(options.weights),
             options.plan,
         )

@@ -25,7 +25,7 @@ from endplate.reports.reading_json import reading_text
 from endplate.reports.words import choose_index
 from endplate.study.reading import Reader, Reading
 
-__all__ = ["FilmWorker", "ReadsFilms", "result_name", "shipped_reader"]
+__all__ = ["FilmWorker", "ReadsFilms", "pixel_hash", "result_name", "shipped_reader"]
 
 #: Names of reading ids: a version 5 UUID under this one.
 _NAMESPACE: Final = uuid.UUID("6f1d6a0e-5a0b-4b52-9a53-3a54c35ab1e7")
@@ -118,7 +118,7 @@ class FilmWorker:
         return {
             **_summary(reading, self.setup.index_level),
             "overlay": self.setup.overlays and reading.quality.status != "rejected",
-            "pixels": _pixel_hash(radiograph.pixels),
+            "pixels": pixel_hash(radiograph.pixels),
             "notes": list(radiograph.notes),
             "seconds": seconds,
         }
@@ -209,7 +209,7 @@ def _jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
     return data.tobytes()
 
 
-def _pixel_hash(pixels: npt.NDArray[np.generic]) -> str:
+def pixel_hash(pixels: npt.NDArray[np.generic]) -> str:
     """Hash by which films of the same pixels are known, whatever file holds them."""
     digest = hashlib.sha256(f"{pixels.shape}{pixels.dtype}".encode())
     digest.update(np.ascontiguousarray(pixels).view(np.uint8).data)

@@ -25,6 +25,13 @@ def _review(
         list[Path] | None,
         typer.Option("--films", metavar="DIR", help="Where the films are; may be given again."),
     ] = None,
+    private: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Private folder of a pseudonymised batch, if it is not among its results.",
+        ),
+    ] = None,
     user: Annotated[
         list[str] | None,
         typer.Option(
@@ -78,6 +85,7 @@ def _review(
     options = ReviewOptions(
         where=where,
         films=tuple(films or ()),
+        private=private,
         users=tuple(user or ()),
         host=host,
         port=port,

@@ -248,6 +248,7 @@ export class Viewer {
     const body = this.panel.querySelector(".measured") || el("div", { class: "measured" });
     if (!first) replace(this.panel, el("p", { class: "spacing" }), body);
     this.panel.querySelector(".spacing").textContent = this.spacingText();
+    if (this.measured.focus && this.measured.focus !== this.level && !this.asking) this.measure();
     drawMeasures(body, { ...this.measured, level: this.level, levels }, this.session, (level) => {
       this.level = level;
       this.drawMeasured();
@@ -327,7 +328,7 @@ export class Viewer {
   afterChange() {
     this.live = null;
     if (this.chosen && !this.doc.vertebrae[this.chosen.at]?.points[this.chosen.point]) this.chosen = null;
-    if (this.doc === this.start) this.measured = { ...this.measured, measurements: this.measured.start, error: "" };
+    if (this.doc === this.start) this.measured = { ...this.measured, measurements: this.measured.start, focus: null, error: "" };
     this.measure();
     this.drawTools();
     this.drawSign();
@@ -420,15 +421,18 @@ export class Viewer {
       this.asked = null;
       const begun = performance.now();
       try {
-        const answer = await post(`api/films/${this.key}/measure`, model.wireOf(doc, this.film.reading));
-        this.measured = { ...this.measured, measurements: answer.measurements, error: "" };
+        // Only what is shown: the chosen level, the curves, the brief table of all levels.
+        const focus = doc.vertebrae.some((v) => v.level === this.level) ? this.level : null;
+        const answer = await post(`api/films/${this.key}/measure`, { ...model.wireOf(doc, this.film.reading), focus });
+        this.measured = { ...this.measured, measurements: answer.measurements, focus, error: "" };
         this.takeCovariance(doc, answer);
       } catch (error) {
         if (error.status === undefined || error.status === 401) this.app.failed(error);
-        this.measured = { ...this.measured, measurements: [], error: error.message };
+        this.measured = { ...this.measured, measurements: [], focus: null, error: error.message };
       }
       this.app.timing = performance.now() - begun;
       this.drawMeasured();
+      if (this.measured.focus && this.measured.focus !== this.level) this.asked ||= this.doc;
       document.body.dataset.measured = String(Number(document.body.dataset.measured || 0) + 1);
     }
     this.asking = false;

@@ -214,7 +214,7 @@ def test_exports_of_one_film(browser):
         assert answer.status_code == 200, answer.text
         assert answer.content.startswith(start)
         assert answer.headers["content-disposition"].startswith("attachment")
-    assert "no DICOM file" in browser.get(f"/api/films/{key}/export/sr").json()["error"]
+    assert "no DICOM radiograph" in browser.get(f"/api/films/{key}/export/sr").json()["error"]
     kinds = [x["kind"] for x in browser.get("/api/audit").json()["lines"][:4]]
     assert kinds == ["json", "csv", "overlay", "report"]
 
