@@ -22,6 +22,7 @@ from endplate.infer.gate import judge_quality
 from endplate.infer.refine import Refined, refine
 from endplate.infer.session import Network
 from endplate.models.calibration import Calibrations
+from endplate.models.heatmaps import MARKS
 from endplate.models.resample import GreyArray, ImagePyramid
 from endplate.study.reading import Reader, Reading, Source
 
@@ -30,6 +31,8 @@ __all__ = ["FilmReader", "FilmResult", "weights_folder"]
 #: Files that make up a reader.
 WEIGHTS: Final = {"detector": "detector.onnx", "refiner": "refiner.onnx"}
 CALIBRATION: Final = "calibration.json"
+#: Probability above which a body is said to bear cement or metal.
+_BORNE: Final = 0.5
 _SQUARE: Final = 0.003
 """Pixels are taken as square up to this deviation of the aspect from 1."""
 
@@ -140,6 +143,8 @@ class FilmReader:
                 _shrink_covariance(r.covariance, stretch),
                 float(found.column.probabilities[k]),
                 c.score,
+                hardware=bool(r.marks[MARKS.index("hardware")] > _BORNE),
+                cement=bool(r.marks[MARKS.index("cement")] > _BORNE),
             )
             for k, c, r in zip(keep, candidates, refined, strict=True)
         )

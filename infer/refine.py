@@ -11,7 +11,7 @@ from endplate.geometry.landmarks import FloatArray
 from endplate.infer.session import Network
 from endplate.models.calibration import PointErrors
 from endplate.models.frames import S1_DROP, across, body_frame, vertebra_window
-from endplate.models.heatmaps import decode_heatmaps
+from endplate.models.heatmaps import MARKS, decode_heatmaps
 from endplate.models.resample import ImagePyramid, apply_affine, normalise
 
 __all__ = ["Refined", "View", "refine"]
@@ -51,6 +51,8 @@ class Refined:
         Body depth in pixels.
     axes : (2, 2) array
         Columns: unit vectors of the upright frame (backward, downward) in the film.
+    marks : (2,) array
+        Probability of each of `MARKS` in this body; NaN from a network that does not tell.
     """
 
     points: FloatArray
@@ -59,6 +61,7 @@ class Refined:
     mass: FloatArray
     depth: float
     axes: FloatArray
+    marks: FloatArray
 
 
 def refine(
@@ -83,15 +86,30 @@ def refine(
     """
     if not bodies:
         return []
-    first, _, _ = _pass(pyramid, bodies, network, downward, View())
+    first = _pass(pyramid, bodies, network, downward, View()).points
     results = [_pass(pyramid, first, network, downward, view) for view in views]
     out = []
     for i, down in enumerate(downward):
-        points = np.stack([r[0][i] for r in results])
-        heat = np.stack([r[1][i] for r in results])
-        mass = np.stack([r[2][i] for r in results]).mean(axis=0)
-        out.append(_combine(points, heat, mass, down, errors))
+        points = np.stack([r.points[i] for r in results])
+        heat = np.stack([r.heats[i] for r in results])
+        mass = np.stack([r.masses[i] for r in results]).mean(axis=0)
+        marks = np.stack([r.marks[i] for r in results]).mean(axis=0)
+        out.append(_combine(points, heat, mass, marks, down, errors))
     return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What one pass saw of each body.
+
+    Points (6, 2) and covariances of their heat maps (6, 2, 2) in film pixels, masses (6,), and
+    probabilities of the marks (2,).
+    """
+
+    points: list[FloatArray]
+    heats: list[FloatArray]
+    masses: list[FloatArray]
+    marks: list[FloatArray]
 
 
 def _pass(
@@ -100,12 +118,15 @@ def _pass(
     network: Network,
     downward: Sequence[FloatArray],
     view: View,
-) -> tuple[list[FloatArray], list[FloatArray], list[FloatArray]]:
-    """Points (6, 2), heat map covariances (6, 2, 2) in film pixels, masses (6,) of each body."""
+) -> _Seen:
     crop, extent = network.metadata.crop, network.metadata.extent
     windows = [_window(p, d, crop, extent, view) for p, d in zip(bodies, downward, strict=True)]
     images = np.stack([normalise(pyramid.warp(w, (crop, crop))) for w in windows])[:, None]
-    places, spreads, masses = decode_heatmaps(network.run(images)[0])
+    outputs = network.run(images)
+    places, spreads, masses = decode_heatmaps(outputs[0])
+    # networks of the first release have no second output
+    logits = outputs[1] if len(outputs) > 1 else np.full((len(images), len(MARKS)), np.nan)
+    marks = 1 / (1 + np.exp(-np.clip(logits, -30, 30).astype(np.float64)))
     points, heats = [], []
     for body, window, place, spread in zip(bodies, windows, places, spreads, strict=True):
         new = apply_affine(window, place)
@@ -113,7 +134,7 @@ def _pass(
         points.append(new)
         linear = window[:, :2]
         heats.append(linear @ spread @ linear.T)
-    return points, heats, list(masses)
+    return _Seen(points, heats, list(masses), list(marks))
 
 
 def _is_sacrum(body: FloatArray) -> bool:
@@ -137,6 +158,7 @@ def _combine(
     points: FloatArray,
     heat: FloatArray,
     mass: FloatArray,
+    marks: FloatArray,
     down: FloatArray,
     errors: PointErrors,
 ) -> Refined:
@@ -155,4 +177,4 @@ def _combine(
     missing = np.repeat(np.isnan(mean).any(axis=1), 2)
     covariance[missing] = np.nan
     covariance[:, missing] = np.nan
-    return Refined(mean, covariance, spread, mass, depth, axes)
+    return Refined(mean, covariance, spread, mass, depth, axes, marks)

@@ -7,9 +7,11 @@ import numpy.typing as npt
 
 from endplate.geometry.landmarks import FloatArray
 
-__all__ = ["decode_heatmaps"]
+__all__ = ["MARKS", "decode_heatmaps"]
 
 STRIDE: Final = 2
+#: What the refiner says of a vertebra besides its points, in the order of its second output.
+MARKS: Final = ("cement", "hardware")
 #: Half the window, in cells, in which the expected place is taken around the maximum.
 RADIUS: Final = 6
 

@@ -1,13 +1,17 @@
-"""The second network: the six points of one vertebra in a crop at fine resolution (torch only)."""
+"""The second network: six points and implants of one vertebra in a crop (torch only)."""
 
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from endplate.models.backbone import Pyramid
+from endplate.models.backbone import Pyramid, pooled
+from endplate.models.heatmaps import MARKS
 from endplate.models.heatmaps import STRIDE as REFINER_STRIDE
 
-__all__ = ["REFINER_STRIDE", "Refiner", "RefinerConfig"]
+__all__ = ["REFINER_OUTPUTS", "REFINER_STRIDE", "Refiner", "RefinerConfig"]
+
+#: Names of the outputs of the exported network.
+REFINER_OUTPUTS = ("heatmaps", "marks")
 
 
 @dataclass
@@ -22,10 +26,11 @@ class RefinerConfig:
 
 
 class Refiner(nn.Module):
-    """Heat maps of the six points in an upright crop whose left side is anterior.
+    """Heat maps of the six points, and marks, of an upright crop whose left side is anterior.
 
-    Input (B, 1, S, S), normalised grey values; output (B, 6, S / 2, S / 2) logits, in the order
-    of `POINTS`; a softmax over each map is the probability of the point's place.
+    Input (B, 1, S, S), normalised grey values; outputs (B, 6, S / 2, S / 2) logits, in the order
+    of `POINTS`, a softmax over each map is the probability of the point's place; and (B, 2)
+    logits of `MARKS`: whether the vertebra in the middle holds cement or metal.
     """
 
     def __init__(self, config: RefinerConfig) -> None:
@@ -36,9 +41,9 @@ class Refiner(nn.Module):
             nn.ReLU(),
             nn.Conv2d(config.width, 6, 1),
         )
+        self.marks = nn.Linear(2 * config.channels[-1], len(MARKS))
 
-    def forward(self, crop: Tensor) -> Tensor:
-        """(B, 1, S, S) -> (B, 6, S / 2, S / 2)."""
-        fine, _ = self.pyramid(crop)
-        out: Tensor = self.head(fine)
-        return out
+    def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 1, S, S) -> (B, 6, S / 2, S / 2), (B, 2)."""
+        fine, deep = self.pyramid(crop)
+        return self.head(fine), self.marks(pooled(deep))

@@ -23,9 +23,15 @@ Bodies = Mapping[str, FloatArray]
 
 
 class DotRefiner:
-    """Finds the six dots of a body in its crop, each near the place where it is to be expected."""
+    """Finds the six dots of a body in its crop, each near the place where it is to be expected.
 
-    def __init__(self, crop: int = 128, extent: float = 1.8) -> None:
+    `marks`: logits of its second output for every body; None: a network without one.
+    """
+
+    def __init__(
+        self, crop: int = 128, extent: float = 1.8, marks: tuple[float, float] | None = None
+    ) -> None:
+        self.marks = marks
         self.metadata = ModelMetadata("refiner", 2, 32, "1.2.3", "", crop, extent)
         self.sha256, self.path, self.provider = "b" * 64, "refiner.onnx", "cpu"
         self.batches: list[tuple[int, ...]] = []
@@ -42,7 +48,9 @@ class DotRefiner:
         for k, (u, v) in enumerate(((-0.5, -1), (0, -1), (0.5, -1), (0.5, 1), (0, 1), (-0.5, 1))):
             d2 = (x - u * unit) ** 2 + (y - 0.5 * v * HEIGHT * unit) ** 2
             out[:, k] = 30 * bright - d2 / (2 * (0.06 * cells) ** 2)
-        return [out]
+        if self.marks is None:
+            return [out]
+        return [out, np.tile(np.float32(self.marks), (n, 1))]
 
 
 class Finder:

@@ -75,11 +75,18 @@ class GreyAugmenter:
             ]
         )
 
-    def __call__(self, window: FloatImage, rng: np.random.Generator) -> FloatImage:
-        """Change a (rows, columns) window; any grey scale in, about 0 to 1 out."""
+    def __call__(
+        self, window: FloatImage, rng: np.random.Generator, *, overlay: bool | None = None
+    ) -> FloatImage:
+        """Change a (rows, columns) window; any grey scale in, about 0 to 1 out.
+
+        `overlay` says whether to draw something over it; None leaves that to chance.
+        """
+        if overlay is None:
+            overlay = bool(rng.random() < self.config.overlay)
         low, high = float(window.min()), float(window.max())
         out = (window - low) / max(high - low, 1e-6)
-        if rng.random() < self.config.overlay:
+        if overlay:
             out = _draw_overlay(out, rng)
         if rng.random() < self.config.grey:
             self.monai.set_random_state(seed=int(rng.integers(2**31 - 1)))

@@ -18,7 +18,7 @@ from endplate import __version__
 from endplate.errors import InputError
 from endplate.models.detector import DETECTOR_OUTPUTS, DETECTOR_STRIDE, Detector, DetectorConfig
 from endplate.models.metadata import METADATA_KEY, ModelMetadata
-from endplate.models.refiner import REFINER_STRIDE, Refiner, RefinerConfig
+from endplate.models.refiner import REFINER_OUTPUTS, REFINER_STRIDE, Refiner, RefinerConfig
 
 __all__ = ["ExportConfig", "Parity", "export_checkpoint", "load_checkpoint"]
 
@@ -105,7 +105,7 @@ def export_checkpoint(checkpoint: Path, out: Path) -> list[Parity]:
     model, metadata = load_checkpoint(checkpoint)
     detector = metadata.task == "detector"
     example = torch.randn(1, 2, 512, 256) if detector else torch.randn(2, 1, 128, 128)
-    names = list(DETECTOR_OUTPUTS) if detector else ["heatmaps"]
+    names = list(DETECTOR_OUTPUTS) if detector else list(REFINER_OUTPUTS)
     out.parent.mkdir(parents=True, exist_ok=True)
     # the exporter reports packages that our networks do not use
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)

@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from endplate.datasets.film import AnnotatedFilm
-from endplate.geometry.landmarks import FloatArray
+from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.levels import CORNERS, POINTS, level_index
 from endplate.models.frames import body_frame
 from endplate.models.resample import ImagePyramid
@@ -34,11 +34,14 @@ class Body:
         Index in `LEVELS`, `CERVICAL` or `UNNAMED`.
     exact : bool
         Whether the points are good enough to teach the refiner.
+    marks : tuple of float
+        1 or 0 for each of `MARKS` that the body does or does not bear; NaN where unknown.
     """
 
     points: FloatArray
     level: int
     exact: bool
+    marks: tuple[float, float] = (np.nan, np.nan)
 
     @property
     def is_sacrum(self) -> bool:
@@ -73,7 +76,8 @@ def to_train_film(film: AnnotatedFilm, group: str, *, exact: bool = True) -> Tra
     """Convert a film; `exact` says whether its points may teach the refiner."""
     named = not film.levels_doubtful
     bodies = [
-        Body(v.points, level_index(v.level) if named else UNNAMED, exact) for v in film.vertebrae
+        Body(v.points, level_index(v.level) if named else UNNAMED, exact, _marks(film, v))
+        for v in film.vertebrae
     ]
     others = film.attributes.get("other_bodies") or {}
     bodies += [Body(_corner_points(corners), CERVICAL, False) for corners in others.values()]
@@ -86,7 +90,8 @@ def merge_exact(coarse: TrainFilm, exact: AnnotatedFilm) -> TrainFilm:
     """Replace the bodies of `coarse` that were read again, by level, with the better points."""
     better = {level_index(v.level): v.points for v in exact.vertebrae}
     bodies = [
-        Body(better[b.level], b.level, True) if b.level in better else b for b in coarse.bodies
+        Body(better[b.level], b.level, True, b.marks) if b.level in better else b
+        for b in coarse.bodies
     ]
     return TrainFilm(
         coarse.pyramid,
@@ -101,6 +106,13 @@ def merge_exact(coarse: TrainFilm, exact: AnnotatedFilm) -> TrainFilm:
         _anchors(bodies),
         coarse.ignored,
     )
+
+
+def _marks(film: AnnotatedFilm, vertebra: Vertebra) -> tuple[float, float]:
+    """Cement and metal of a body: simulated films know; of a real one, only that it has none."""
+    if film.attributes.get("simulated"):
+        return float(vertebra.cement), float(vertebra.hardware)
+    return (0.0, 0.0) if film.attributes.get("hardware") is False else (np.nan, np.nan)
 
 
 def _corner_points(corners: Sequence[Sequence[float | None]]) -> FloatArray:

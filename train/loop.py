@@ -354,9 +354,16 @@ def _load_weights(model: nn.Module, path: Path) -> None:
         raise InputError(f"{path}: no such checkpoint (model.pt of an earlier run)")
     saved = _read_checkpoint(path, torch.device("cpu"))
     try:
-        model.load_state_dict(saved["weights"])
+        found = model.load_state_dict(saved["weights"], strict=False)
     except (KeyError, RuntimeError) as error:
         raise InputError(f"{path}: does not fit this network; train with the same model") from error
+    # a head that the earlier run had not may start anew, nothing else may be missing
+    heads = {name for name, _ in model.named_children()} - {
+        k.split(".")[0] for k in saved["weights"]
+    }
+    missing = [k for k in found.missing_keys if k.split(".")[0] not in heads]
+    if missing or found.unexpected_keys:
+        raise InputError(f"{path}: does not fit this network; train with the same model")
 
 
 def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:

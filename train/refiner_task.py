@@ -38,6 +38,7 @@ class RefinerTaskConfig:
     mirror: float = 0.15
     sigma: float = 1.3
     distance_weight: float = 10.0
+    marks_weight: float = 0.3
     coarse_weight: float = 0.25
     augment: AugmentConfig = field(
         default_factory=lambda: AugmentConfig(invert=0.1, noise=0.5, overlay=0.35)
@@ -105,7 +106,8 @@ class RefinerTask:
         points = apply_affine(invert_affine(window), body.points)
         if rng.random() < c.wedge_share:
             image, points = _wedge(image, points, float(rng.uniform(-c.wedge, c.wedge)))
-        image = self.grey(image, rng)
+        overlaid = bool(rng.random() < c.augment.overlay)
+        image = self.grey(image, rng, overlay=overlaid)
         if rng.random() < c.augment.invert:
             image = -image
         cells = (points - (REFINER_STRIDE - 1) / 2) / REFINER_STRIDE
@@ -117,6 +119,8 @@ class RefinerTask:
             "image": normalise(image)[None],
             "cells": np.where(seen[:, None], cells, 0).astype(np.float32),
             "weight": weight,
+            # the overlay may look like the metal or cement that the body does not bear
+            "marks": np.asarray([np.nan, np.nan] if overlaid else body.marks, dtype=np.float32),
         }
 
     def _window(self, body: Body, down: FloatArray, rng: np.random.Generator) -> FloatArray:
@@ -146,9 +150,11 @@ class RefinerTask:
         origin = window[:, :2] @ middle + window[:, 2] - linear @ middle
         return np.column_stack([linear, origin])
 
-    def loss(self, outputs: Tensor, batch: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Cross-entropy to a Gaussian around each point, and distance of the soft-argmax."""
-        logits = outputs.float()
+    def loss(
+        self, outputs: tuple[Tensor, Tensor], batch: dict[str, Tensor]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Cross-entropy to a Gaussian around each point, distance of the soft-argmax, marks."""
+        logits = outputs[0].float()
         h, w = logits.shape[2:]
         weight = batch["weight"]
         xs = torch.arange(w, device=logits.device, dtype=torch.float32)
@@ -166,8 +172,19 @@ class RefinerTask:
         parts = {
             "cross": (cross * weight).sum() / total_weight,
             "distance": (distance * weight).sum() / total_weight,
+            "marks": _marks_loss(outputs[1].float(), batch["marks"]),
         }
-        return parts["cross"] + self.config.distance_weight / h * parts["distance"], parts
+        total = parts["cross"] + self.config.distance_weight / h * parts["distance"]
+        return total + self.config.marks_weight * parts["marks"], parts
+
+
+def _marks_loss(logits: Tensor, marks: Tensor) -> Tensor:
+    """Binary cross-entropy of the marks that are known."""
+    known = ~marks.isnan()
+    each = functional.binary_cross_entropy_with_logits(
+        logits, torch.where(known, marks, 0.0), reduction="none"
+    )
+    return (each * known).sum() / known.sum().clamp_min(1)
 
 
 def soft_argmax(logits: Tensor) -> Tensor:

@@ -108,3 +108,13 @@ def test_no_bodies_no_work():
     film = ImagePyramid(np.zeros((50, 50), np.uint8))
     assert refine(film, [], network, ERRORS, []) == []  # type: ignore[arg-type]
     assert network.batches == []
+
+
+def test_marks_are_averaged_and_unknown_to_networks_without_them():
+    film, true = ImagePyramid(np.zeros((900, 600), np.uint8)), column(("L1", "L2"))
+    coarse = list(true.values())
+    network = DotRefiner(marks=(0.0, 3.0))
+    told = refine(film, coarse, network, ERRORS, [DOWN] * 2)  # type: ignore[arg-type]
+    np.testing.assert_allclose([r.marks for r in told], [[0.5, 1 / (1 + np.exp(-3))]] * 2)
+    silent = refine(film, coarse, DotRefiner(), ERRORS, [DOWN] * 2)  # type: ignore[arg-type]
+    assert np.isnan([r.marks for r in silent]).all()

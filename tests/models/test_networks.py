@@ -33,7 +33,9 @@ def test_the_detector_keeps_a_quarter_of_the_sides(detector, rows, columns):
 
 
 def test_the_refiner_keeps_half_of_the_sides(refiner):
-    assert refiner(torch.zeros(3, 1, 64, 64)).shape == (3, 6, 32, 32)
+    maps, marks = refiner(torch.zeros(3, 1, 64, 64))
+    assert maps.shape == (3, 6, 32, 32)
+    assert marks.shape == (3, 2)
 
 
 def test_samples_of_a_batch_do_not_touch_each_other(detector, refiner):

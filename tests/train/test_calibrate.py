@@ -124,7 +124,7 @@ def test_residuals_are_in_the_frame_of_the_body(tilt, facing):
     axes = np.column_stack([backward, downward])
     points: FloatArray = truth + 4.0 * backward - 2.0 * downward
     blank = np.zeros((12, 12))
-    refined = Refined(points, blank, np.zeros((6, 2)), np.ones(6), 80.0, axes)
+    refined = Refined(points, blank, np.zeros((6, 2)), np.ones(6), 80.0, axes, np.full(2, np.nan))
     residual = residual_of(refined, Vertebra("L1", truth), 3, "s")
     np.testing.assert_allclose(residual.error.reshape(6, 2), [[0.05, -0.025]] * 6, atol=1e-9)
     assert (residual.fold, residual.subject) == (3, "s")

@@ -169,6 +169,24 @@ def test_a_run_may_start_from_the_weights_of_another(tmp_path):
         torch.testing.assert_close(weights(second)[name], weights(first)[name])
 
 
+class WithHead(Plain):
+    """The same network with a head that `Plain` has not."""
+
+    def build_model(self) -> nn.Module:
+        model = super().build_model()
+        model.add_module("extra", nn.Conv2d(1, 1, 1))
+        return model
+
+
+def test_a_head_that_the_other_run_had_not_starts_anew(tmp_path):
+    first = run(tmp_path / "first")
+    second = run(tmp_path / "second", WithHead(), start_from=first.checkpoint, steps=1, rate=0.0)
+    torch.testing.assert_close(weights(second)["0.weight"], weights(first)["0.weight"])
+    assert weights(second)["extra.weight"].shape == (1, 1, 1, 1)
+    with pytest.raises(InputError, match="does not fit this network"):
+        run(tmp_path / "back", start_from=second.checkpoint)
+
+
 def test_the_checkpoint_says_what_was_trained(tmp_path):
     fit(Plain(), config(steps=2), tmp_path, provenance={"config": "a: 1"}, quiet=True)
     saved = torch.load(tmp_path / "model.pt", weights_only=True)

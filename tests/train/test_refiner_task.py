@@ -1,5 +1,7 @@
 """Crops of the refiner: image and points move together, upright and looking left."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -140,18 +142,58 @@ def test_the_loss_is_least_at_the_points_and_blind_where_nothing_is_known(still,
         d2 = (x - cells[..., 0, None, None]) ** 2 + (y - cells[..., 1, None, None]) ** 2
         return -d2 / (2 * 1.3**2)
 
-    exact, parts = drawn.loss(maps(0.0), batch)
-    off, _ = drawn.loss(maps(1.5), batch)
-    flat, _ = drawn.loss(torch.zeros(3, 6, 32, 32), batch)
+    marks = torch.zeros(3, 2)
+    exact, parts = drawn.loss((maps(0.0), marks), batch)
+    off, _ = drawn.loss((maps(1.5), marks), batch)
+    flat, _ = drawn.loss((torch.zeros(3, 6, 32, 32), marks), batch)
     assert float(parts["distance"]) < 0.05
     assert float(exact) < float(off) < float(flat)
     batch["weight"][:, 2] = 0.0
     logits = torch.randn(3, 6, 32, 32, requires_grad=True)
-    total, _ = drawn.loss(logits, batch)
+    total, _ = drawn.loss((logits, marks), batch)
     total.backward()
     assert logits.grad is not None
     assert (logits.grad[:, 2] == 0).all()
     assert (logits.grad[:, 0] != 0).any()
+
+
+def test_only_known_marks_of_bodies_without_an_overlay_are_learnt(still, tiny_refiner):
+    drawn = task([dots()], still, tiny_refiner, **QUIET)
+    batch = batch_of(drawn)
+    assert batch["marks"].isnan().all()  # a real film of which nothing is said
+    batch["marks"] = torch.tensor([[1.0, torch.nan], [0.0, torch.nan], [torch.nan, 1.0]])
+    logits = torch.zeros(3, 2, requires_grad=True)
+    total, parts = drawn.loss((torch.zeros(3, 6, 32, 32), logits), batch)
+    total.backward()
+    assert float(parts["marks"].detach()) == pytest.approx(np.log(2))
+    assert logits.grad is not None
+    np.testing.assert_array_equal(logits.grad.sign().numpy(), [[-1, 0], [1, 0], [0, -1]])
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"simulated": True}, [1.0, 0.0]),
+        ({"hardware": False}, [0.0, 0.0]),
+        ({"hardware": True}, [np.nan, np.nan]),
+        ({}, [np.nan, np.nan]),
+    ],
+)
+def test_marks_come_from_the_simulator_or_from_films_without_implants(attributes, expected):
+    bodies = column(("L1", "L2"), depth=60.0)
+    film = film_of(dotted_film(bodies, SHAPE), bodies, **attributes)
+    treated = tuple(replace(v, cement=True) for v in film.vertebrae)
+    body = to_train_film(replace(film, vertebrae=treated), "g").bodies[0]
+    np.testing.assert_array_equal(body.marks, expected)
+
+
+def test_an_overlay_hides_what_the_body_bears(tiny_refiner):
+    bodies = column(("L1", "L2"), depth=60.0)
+    film = to_train_film(film_of(dotted_film(bodies, SHAPE), bodies, simulated=True), "g")
+    always = task([film], AugmentConfig(grey=0, overlay=1, noise=0), tiny_refiner)
+    never = task([film], AugmentConfig(grey=0, overlay=0, noise=0), tiny_refiner)
+    assert np.isnan(always.sample(np.random.default_rng(0))["marks"]).all()
+    assert never.sample(np.random.default_rng(0))["marks"].tolist() == [0.0, 0.0]
 
 
 def test_the_soft_argmax_of_one_cell_is_that_cell():
