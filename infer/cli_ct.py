@@ -70,6 +70,7 @@ def score_ct(
     """
     from endplate.imaging.ct.labels import read_labels
     from endplate.imaging.ct.read import read_ct
+    from endplate.imaging.ct.slab_file import SLAB_SUFFIX, write_sheet
     from endplate.infer.ct import read_ct_labels, read_ct_slab
 
     ct = read_ct(path)
@@ -83,6 +84,9 @@ def score_ct(
     written: tuple[Path, ...] = ()
     if folder is not None:
         written = folder.write(path, result.slab.pixels, reading, request.index_level)
+        map_path = written[0].with_name(f"{written[0].stem}{SLAB_SUFFIX}")
+        write_sheet(map_path, result.slab, reading.source.sha256)
+        written = (*written, map_path)
         if folder.overlay:
             written = (*written, _write_coronal(written[0], result))
     for note in result.notes:

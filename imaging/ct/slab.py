@@ -10,7 +10,7 @@ from endplate.geometry.landmarks import FloatArray
 from endplate.imaging.ct.curve import CentreLine
 from endplate.imaging.ct.volume import Volume
 
-__all__ = ["Slab", "Strip", "coronal_strip", "cut_slab"]
+__all__ = ["WINDOW", "Slab", "Strip", "coronal_strip", "cut_slab", "parallel_slab", "strip_map"]
 
 #: Window of the slab, Hounsfield units: fat and disc dark, cortical bone bright.
 WINDOW: Final = (-100.0, 700.0)
@@ -42,8 +42,11 @@ class Slab:
     first_length: float
     first_front: float
 
-    def to_patient(self, points: FloatArray, aside: float = 0.0) -> FloatArray:
-        """(..., 2) column, row to (..., 3) LPS mm; `aside`: mm to the left of the sheet."""
+    def to_patient(self, points: FloatArray, aside: float | FloatArray = 0.0) -> FloatArray:
+        """(..., 2) column, row to (..., 3) LPS mm.
+
+        `aside`, a number or (...): mm to the left of the sheet.
+        """
         length = self.first_length + points[..., 1] * self.spacing
         ahead = self.first_front + points[..., 0] * self.spacing
         return _place(self.line, length, ahead, aside)
@@ -97,14 +100,16 @@ def _row(
     return height, left, along, front
 
 
-def _place(line: CentreLine, length: FloatArray, ahead: FloatArray, aside: float) -> FloatArray:
+def _place(
+    line: CentreLine, length: FloatArray, ahead: FloatArray, aside: float | FloatArray
+) -> FloatArray:
     """LPS mm of places on the sheet, or beside it."""
     height, left, along, front = _row(line, length)
     pivot = line.at(length)[2]
     base = np.stack([left, pivot, height], axis=-1)
     local = base + (ahead - pivot)[..., None] * front
-    if aside:
-        local = local + aside * np.cross(front, along)
+    if np.any(aside):
+        local = local + np.asarray(aside)[..., None] * np.cross(front, along)
     out: FloatArray = local @ line.axes + line.origin
     return out
 
@@ -135,14 +140,36 @@ def cut_slab(
     first_front = float(line.front.min()) - behind
     columns = round((float(line.front.max()) + before - first_front) / spacing) + 1
     rows = int(line.length[-1] / spacing) + 1
-    slab = Slab(np.zeros((1, 1), np.uint16), line, spacing, 0.0, first_front)
+    sheet = Slab(np.zeros((1, 1), np.uint16), line, spacing, 0.0, first_front)
+    pixels = parallel_slab(ct, sheet, (rows, columns), thickness=thickness, window=window)
+    return Slab(pixels, line, spacing, 0.0, first_front)
+
+
+def parallel_slab(
+    ct: Volume,
+    sheet: Slab,
+    size: tuple[int, int],
+    *,
+    aside: float = 0.0,
+    thickness: float = 6.0,
+    window: tuple[float, float] = WINDOW,
+) -> npt.NDArray[np.uint16]:
+    """(rows, columns) picture of a slab that lies `aside` mm to the left of a sheet.
+
+    Parameters
+    ----------
+    size : (rows, columns)
+    thickness, window
+        As in `cut_slab`.
+    """
+    rows, columns = size
     x, y = np.meshgrid(np.arange(columns, dtype=float), np.arange(rows, dtype=float))
     grid = np.stack([x, y], axis=-1)
     layers = np.linspace(-thickness / 2, thickness / 2, max(1, round(thickness / 1.5)) | 1)
     total = np.zeros((rows, columns))
-    for aside in layers:
-        total += ct.sample(slab.to_patient(grid, float(aside)))
-    return Slab(windowed(total / len(layers), window), line, spacing, 0.0, first_front)
+    for layer in layers:
+        total += ct.sample(sheet.to_patient(grid, aside + float(layer)))
+    return windowed(total / len(layers), window)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,7 +211,7 @@ def coronal_strip(
     ct: Volume, line: CentreLine, *, spacing: float = 1.0, half_width: float = 70.0
 ) -> Strip:
     """Cut the coronal picture out of a CT."""
-    first_left = float(line.left.mean()) - half_width
+    first_left = strip_map(line, spacing=spacing, half_width=half_width).first_left
     columns = round(2 * half_width / spacing) + 1
     heights = np.arange(line.height[0], line.height[-1], -spacing)
     front = np.interp(-heights, -line.height, line.front)
@@ -196,6 +223,12 @@ def coronal_strip(
         )
         best = np.maximum(best, ct.sample(local @ line.axes + line.origin))
     return Strip(windowed(best), line, spacing, first_left)
+
+
+def strip_map(line: CentreLine, *, spacing: float = 1.0, half_width: float = 70.0) -> Strip:
+    """The strip of `coronal_strip` without its picture."""
+    first_left = float(line.left.mean()) - half_width
+    return Strip(np.zeros((1, 1), np.uint16), line, spacing, first_left)
 
 
 def windowed(
