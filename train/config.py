@@ -25,7 +25,8 @@ class TrainConfig:
     """Everything that decides what a run trains on and how.
 
     `task` is ``detector`` or ``refiner``; `fold` leaves out that fifth (or `folds`-th) of the
-    subjects, null trains on all.
+    subjects, null trains on all; `subjects` takes at most so many of each set that is split by
+    subject, null takes all.
     """
 
     task: str = "detector"
@@ -33,6 +34,7 @@ class TrainConfig:
     start_from: str | None = None
     fold: int | None = None
     folds: int = 5
+    subjects: int | None = None
     data: str = ""
     simulated: str = ""
     sets: dict[str, FilmSet] = field(default_factory=dict)

@@ -11,7 +11,7 @@ import numpy as np
 
 from endplate.datasets.coco import load_films
 from endplate.datasets.film import AnnotatedFilm
-from endplate.datasets.splits import assign_folds
+from endplate.datasets.splits import assign_folds, first_subjects
 from endplate.errors import EndplateError, InputError
 from endplate.train.films import TrainFilm, merge_exact, to_train_film
 
@@ -53,7 +53,12 @@ class FilmSet:
 
 
 def load_sets(
-    sets: Sequence[FilmSet], *, fold: int | None, folds: int, held_out: bool = False
+    sets: Sequence[FilmSet],
+    *,
+    fold: int | None,
+    folds: int,
+    held_out: bool = False,
+    subjects: int | None = None,
 ) -> tuple[list[TrainFilm], list[float], dict[str, str]]:
     """Load the films of all sets.
 
@@ -62,6 +67,8 @@ def load_sets(
     fold : int or None
         Subjects of this fold are left out, or, with `held_out`, are the only ones loaded. None
         loads all.
+    subjects : int or None
+        At most so many subjects of each set that is split by subject; None: all.
 
     Returns
     -------
@@ -79,6 +86,9 @@ def load_sets(
         if fold is not None and (one.held_out or held_out):
             where = assign_folds((f.subject for f in loaded), folds)
             loaded = [f for f in loaded if (where[f.subject] == fold) == held_out]
+        if subjects is not None and one.held_out:
+            kept = first_subjects((f.subject for f in loaded), subjects)
+            loaded = [f for f in loaded if f.subject in kept]
         films += loaded
         weights += [one.weight / max(len(loaded), 1)] * len(loaded)
         for path in (one.annotations, one.exact):

@@ -1,4 +1,4 @@
-"""Entry points of ``endplate train``, ``endplate evaluate`` and ``endplate export``.
+"""Entry points of ``endplate train``, ``evaluate``, ``accuracy`` and ``export``.
 
 Also for torchrun: ``torchrun --nproc-per-node 2 -m endplate.train.main key=value ...``.
 """
@@ -19,7 +19,7 @@ from endplate.train.detector_task import DetectorTask
 from endplate.train.loop import Task, fit
 from endplate.train.refiner_task import RefinerTask
 
-__all__ = ["build_task", "evaluate", "export", "train"]
+__all__ = ["accuracy", "build_task", "evaluate", "export", "train"]
 
 _TASKS = ("detector", "refiner")
 
@@ -77,7 +77,9 @@ def build_task(config: TrainConfig) -> tuple[Task, dict[str, str]]:
     if config.task == "refiner":
         # films without bodies teach the refiner nothing
         sets = [s for s in sets if s.annotations]
-    films, weights, checksums = load_sets(sets, fold=config.fold, folds=config.folds)
+    films, weights, checksums = load_sets(
+        sets, fold=config.fold, folds=config.folds, subjects=config.subjects
+    )
     task: Task
     if config.task == "detector":
         task = DetectorTask(films, weights, config.detector_task, config.detector)
@@ -98,6 +100,17 @@ def evaluate(overrides: list[str]) -> int:
     run_evaluation(config, out)
     print((out / "accuracy.md").read_text())
     print(f"tables, plots and overlays are in {out}")
+    return 0
+
+
+def accuracy(overrides: list[str]) -> int:
+    """Evaluate everything and write the page of accuracy; returns the exit status."""
+    from endplate.train.report.build import AccuracyConfig, build_page
+
+    config, _ = compose_config("accuracy", AccuracyConfig, overrides)
+    assert isinstance(config, AccuracyConfig)
+    page = build_page(config)
+    print(f"wrote {page}; figures and plots are in {page.with_suffix('')}")
     return 0
 
 

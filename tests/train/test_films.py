@@ -1,5 +1,7 @@
 """Films as the trainer wants them, and the sets of a run."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -107,6 +109,18 @@ def test_a_fold_leaves_its_subjects_out(film_set, fold):
 def test_sets_that_are_not_held_out_are_always_there(film_set):
     one = FilmSet("simulated", str(film_set / "annotations.json"), held_out=False)
     assert len(load_sets([one], fold=0, folds=2)[0]) == 4
+
+
+def test_fewer_subjects_are_part_of_more_and_simulated_films_all_stay(film_set):
+    one = FilmSet("lateral", str(film_set / "annotations.json"))
+    two, three = (
+        {f.subject for f in load_sets([one], fold=None, folds=2, subjects=n)[0]} for n in (2, 3)
+    )
+    assert len(two) == 2 and len(three) == 3 and two < three
+    simulated = replace(one, held_out=False)
+    assert len(load_sets([simulated], fold=None, folds=2, subjects=1)[0]) == 4
+    with pytest.raises(InputError, match="subjects=0"):
+        load_sets([one], fold=None, folds=2, subjects=0)
 
 
 def test_sets_that_do_not_exist_or_are_empty_are_refused(tmp_path):
