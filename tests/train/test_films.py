@@ -116,7 +116,8 @@ def test_fewer_subjects_are_part_of_more_and_simulated_films_all_stay(film_set):
     two, three = (
         {f.subject for f in load_sets([one], fold=None, folds=2, subjects=n)[0]} for n in (2, 3)
     )
-    assert len(two) == 2 and len(three) == 3 and two < three
+    assert (len(two), len(three)) == (2, 3)
+    assert two < three
     simulated = replace(one, held_out=False)
     assert len(load_sets([simulated], fold=None, folds=2, subjects=1)[0]) == 4
     with pytest.raises(InputError, match="subjects=0"):
