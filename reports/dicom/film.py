@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 
 from endplate.errors import InputError
+from endplate.reports.dicom.charset import UTF_8, choose_character_set
 from endplate.study.reading import Reading
 
 __all__ = ["Film", "film_of", "names_as_they_are"]
@@ -53,10 +54,13 @@ class Film:
         Clean patient and study elements, identifiers, size and grey-scale elements; UTF-8.
     name : str
         How the film was called, for messages.
+    own_character_set : tuple of str
+        In which the film has its texts.
     """
 
     header: Dataset
     name: str
+    own_character_set: tuple[str, ...] = ()
 
     @property
     def body_part(self) -> str:
@@ -65,16 +69,10 @@ class Film:
         return part if part in _SPINES else "SPINE"
 
     @property
-    def character_set(self) -> str:
-        """For objects with no other text than the film's and ASCII: Latin 1 where that does,
-        since more programs check and show it than UTF-8.
-        """
+    def character_set(self) -> tuple[str, ...]:
+        """For objects with no other text than the film's and ASCII (see `choose_character_set`)."""
         texts = (str(e.value) for e in self.header if e.VR in ("PN", "LO", "SH"))
-        try:
-            "".join(texts).encode("latin-1")
-        except UnicodeEncodeError:
-            return "ISO_IR 192"
-        return "ISO_IR 100"
+        return choose_character_set(self.own_character_set, texts)
 
 
 def film_of(source: Dataset, reading: Reading, name: str) -> Film:
@@ -94,7 +92,7 @@ def film_of(source: Dataset, reading: Reading, name: str) -> Film:
         reading says, or of another instance.
     """
     header = Dataset()
-    header.SpecificCharacterSet = "ISO_IR 192"
+    header.SpecificCharacterSet = UTF_8[0]
     for keyword in _IDENTIFIERS:
         value = str(source.get(keyword, "") or "")
         if not _UID.fullmatch(value) or len(value) > 64:
@@ -106,7 +104,8 @@ def film_of(source: Dataset, reading: Reading, name: str) -> Film:
     _check_same(header, source, reading, name)
     _add_patient_and_study(header, source)
     _add_image(header, source)
-    return Film(header, name)
+    own = source.get("SpecificCharacterSet") or ()
+    return Film(header, name, (own,) if isinstance(own, str) else tuple(map(str, own)))
 
 
 @contextmanager

@@ -16,8 +16,10 @@ from endplate.errors import InputError
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.levels import CORNERS, POINTS
 from endplate.geometry.measurement import Measurement
+from endplate.reports.dicom.charset import UTF_8
 from endplate.reports.dicom.codes import LINES, UNITS
 from endplate.reports.dicom.film import Film, names_as_they_are
+from endplate.reports.dicom.gsps_text import TextPlacer
 from endplate.reports.dicom.sr import MANUFACTURER, created_at, stamp
 from endplate.reports.dicom.uids import UidMaker
 from endplate.reports.words import choose_index, find, headlines, label
@@ -38,6 +40,11 @@ _LAYERS: Final = (
     ("LEVELS", "Names of the levels", (255, 255, 255)),
     ("ANGLES", "Angles of the index level", (255, 200, 60)),
     ("NUMBERS", "Main measurements", (255, 255, 255)),
+)
+#: Measures that are written on the film; the report has all.
+_SHOWN: Final = (
+    *("vertebral_kyphosis_deg", "regional_kyphosis_deg", "loss_ant_pct", "max_height_loss_pct"),
+    *("Ha_Hp", "thoracolumbar_T10_L2_deg", "lordosis_L1_S1_deg"),
 )
 _WORDS: Final = {"deg": " deg", "mm": " mm", "ratio": "", "%": " %", "grade": "", "mm2": " mm2"}
 _DIGITS: Final = {"deg": 1, "mm": 1, "ratio": 2, "%": 0, "grade": 0, "mm2": 0}
@@ -85,7 +92,7 @@ def build_gsps(
         content_label="ENDPLATE",
         content_description="Vertebral bodies and angles",
         series_description="endplate lines and angles",
-        specific_character_set=film.character_set,
+        specific_character_set=UTF_8[0],
         graphic_layers=layers,
         graphic_annotations=_annotations(reading, film, layers, index_level),
         presentation_lut_transformation=hd.PresentationLUTTransformation(
@@ -95,6 +102,7 @@ def build_gsps(
     state.PresentationCreationDate = created.strftime("%Y%m%d")
     state.PresentationCreationTime = created.strftime("%H%M%S")
     stamp(state, created)
+    state.SpecificCharacterSet = list(film.character_set)
     state.BodyPartExamined = film.body_part
     area = state.DisplayedAreaSelectionSequence[0]
     x, y = reading.calibration.scale_xy
@@ -115,13 +123,14 @@ def _annotations(
 ) -> list[pr.GraphicAnnotation]:
     index = choose_index(reading, index_level)
     level = None if index is None else index.level
-    angles = [_angle(reading, name, level) for name in _ANGLES]
+    placer = TextPlacer(int(film.header.Columns), int(film.header.Rows))
+    angles = [_angle(reading, name, level, placer) for name in _ANGLES]
     lines = [line for drawn in angles for line in drawn[0]]
     contents: tuple[tuple[list[pr.GraphicObject], list[pr.TextObject]], ...] = (
         ([o for v in reading.vertebrae for o in _body(v)], []),
-        ([], [t for v in reading.vertebrae for t in _name(v, level)]),
+        ([], [t for v in reading.vertebrae for t in _name(v, level, placer)]),
         (lines, [text for drawn in angles for text in drawn[1]]),
-        ([], [_numbers(reading, film, level)]),
+        ([], [_numbers(reading, level, placer)]),
     )
     return [
         pr.GraphicAnnotation(
@@ -139,11 +148,6 @@ def _object(kind: str, points: FloatArray) -> pr.GraphicObject:
     return pr.GraphicObject(kind, points + _HALF_PIXEL, "PIXEL")
 
 
-def _text(words: str, at: FloatArray) -> pr.TextObject:
-    x, y = (float(v) + _HALF_PIXEL for v in at)
-    return pr.TextObject(words, "PIXEL", anchor_point=(x, y), anchor_point_visible=False)
-
-
 def _body(vertebra: Vertebra) -> list[pr.GraphicObject]:
     """Outline through the points that were seen, closed where all corners were."""
     points = np.array([vertebra.point(name) for name in POINTS if vertebra.has(name)])
@@ -152,13 +156,14 @@ def _body(vertebra: Vertebra) -> list[pr.GraphicObject]:
     return [_object("POLYLINE", points)] if len(points) > 1 else []
 
 
-def _name(vertebra: Vertebra, index: str | None) -> list[pr.TextObject]:
+def _name(vertebra: Vertebra, index: str | None, placer: TextPlacer) -> list[pr.TextObject]:
     """The level's name behind the body, the index level in angle brackets."""
     back, front = _sides(vertebra)
     if back is None or front is None:
         return []
     words = f"<{vertebra.level}>" if vertebra.level == index else vertebra.level
-    return [_text(words, back + (back - front) * 0.35)]
+    away = back - front
+    return [placer.beside(words, back + away * 0.35, bool(away[0] > 0))]
 
 
 def _sides(vertebra: Vertebra) -> tuple[FloatArray | None, FloatArray | None]:
@@ -172,9 +177,11 @@ def _sides(vertebra: Vertebra) -> tuple[FloatArray | None, FloatArray | None]:
 
 
 def _angle(
-    reading: Reading, name: str, level: str | None
+    reading: Reading, name: str, level: str | None, placer: TextPlacer
 ) -> tuple[list[pr.GraphicObject], list[pr.TextObject]]:
-    """The two lines of an angle drawn out to one side, and its value between their ends."""
+    """The two lines of an angle drawn out to one side, and its value where there is room: before
+    the spine between their ends, behind it at the end of the lower one.
+    """
     short, behind = _ANGLES[name]
     measurement = find(reading.measurements, name, level)
     if measurement is None:
@@ -196,8 +203,11 @@ def _angle(
         starts.append(start)
         tips.append(tip)
     middle: FloatArray = np.mean(tips, axis=0)
-    away = (middle - np.mean(starts, axis=0)) * 0.2
-    return objects, [_text(f"{short} {_value(measurement)}", middle + away)]
+    rightwards = bool(middle[0] > np.mean(starts, axis=0)[0])
+    at: FloatArray = tips[1] if behind else middle
+    sideways = 0.5 * placer.line if rightwards else -0.5 * placer.line
+    at = at + np.array([sideways, placer.line if behind else 0.0])
+    return objects, [placer.beside(f"{short} {_value(measurement)}", at, rightwards)]
 
 
 def _value(measurement: Measurement) -> str:
@@ -210,16 +220,13 @@ def _value(measurement: Measurement) -> str:
     return f"{measurement.value + 0.0:.{digits}f}{error}{unit}"
 
 
-def _numbers(reading: Reading, film: Film, level: str | None) -> pr.TextObject:
+def _numbers(reading: Reading, level: str | None, placer: TextPlacer) -> pr.TextObject:
     """The main measures as lines of text in an upper corner, on the emptier side of the film."""
     lines = [f"endplate {__version__}, {reading.quality.status}, for research use"]
     if level is not None:
         lines.append(f"Index level {level}")
-    lines += [f"{label(m)}: {_value(m)}" for m in headlines(reading, level) if m.unit in UNITS]
-    words = "\r\n".join(lines).encode("ascii", "replace").decode("ascii")[:1024]
-    columns, rows = float(film.header.Columns), float(film.header.Rows)
+    shown = [m for m in headlines(reading, level) if m.name in _SHOWN and m.unit in UNITS]
+    lines += [f"{label(m)}: {_value(m)}" for m in shown]
+    lines = [words.encode("ascii", "replace").decode("ascii") for words in lines]
     spine = np.nanmean([v.centre[0] for v in reading.vertebrae])
-    left = 0.02 if spine > columns / 2 else 0.58
-    bottom = min(0.02 + 0.022 * len(lines), 0.98)
-    box = (left * columns, 0.02 * rows, (left + 0.4) * columns, bottom * rows)
-    return pr.TextObject(words, "PIXEL", bounding_box=box, text_justification="LEFT")
+    return placer.corner(lines, right=bool(spine <= placer.columns / 2))

@@ -226,6 +226,29 @@ def test_odd_headers_make_no_invalid_objects(tmp_path: Path) -> None:
     assert all(str(dcmread(p).PatientName) == "Müller" for p in written)
 
 
+@pytest.mark.parametrize(
+    ("own", "name", "expected"),
+    [
+        ("ISO_IR 192", "Müller^Jörg", "ISO_IR 100"),
+        ("ISO_IR 192", "Wałęsa^Łukasz", "ISO_IR 101"),
+        ("ISO_IR 192", "Ivanov^Igor=Иванов^Игорь", "ISO_IR 144"),
+        ("ISO_IR 192", "Wang^XiaoDong=王^小东", "GB18030"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう", ["", "ISO 2022 IR 87"]),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동", ["", "ISO 2022 IR 149"]),
+        ("GB18030", "Wang^XiaoDong=王^小东", "GB18030"),
+    ],
+)
+def test_names_of_many_scripts_pass_the_checkers(
+    tmp_path: Path, own: str | list[str], name: str, expected: str | list[str]
+) -> None:
+    film = make_film(tmp_path / "film.dcm", SpecificCharacterSet=own, PatientName=name)
+    written = write_dicom_results(make_reading(film), film, tmp_path / "out")
+    assert [complaints(p, warnings=False) for p in written] == [[], []]
+    report, state = (dcmread(p) for p in written)
+    assert str(report.PatientName) == str(state.PatientName) == name
+    assert state.SpecificCharacterSet == expected
+
+
 @pytest.mark.parametrize("size", [(33, 35), (64, 48), (1, 1)])
 def test_pictures_of_any_size_keep_their_colours(
     film: Path, reading: Reading, tmp_path: Path, size: tuple[int, int]
