@@ -34,7 +34,7 @@ from endplate.train.export import load_checkpoint
 from endplate.train.truths import load_cases
 
 FOLDS: Final = (0, 1)
-STEPS: Final = 500
+STEPS: Final = 300
 BATCH: Final = 32
 JUDGED: Final = ("T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5")
 #: Spread of the places that the refiner starts from: depths, degrees, logarithm of the scale.
@@ -55,7 +55,7 @@ class Variant:
 
 
 VARIANTS: Final = (
-    Variant("films", "simulated films only", "dataset=simulated", 2, folded=False),
+    Variant("films", "simulated films only", "dataset=simulated", folded=False),
     Variant("films", "real films only", "dataset=real", 2),
     Variant("films", "real and simulated films", "dataset=all", 2),
     Variant("count", "2 real subjects of each set, and simulated", "dataset=all subjects=2"),
