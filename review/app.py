@@ -11,6 +11,8 @@ from starlette.types import ASGIApp
 
 from endplate.checked import Record
 from endplate.errors import EndplateError, InputError
+from endplate.imaging.radiograph import Radiograph
+from endplate.review.ct_films import SlabPicture
 from endplate.review.desk import Desk, NotThere
 from endplate.review.exports import KINDS, NO_SR, coco_zip, export_reading, measurements_csv
 from endplate.review.films import pixel_bytes
@@ -36,6 +38,7 @@ def build_app(desk: Desk, door: Doorkeeper, rules: GuardRules) -> ASGIApp:
     app.add_exception_handler(EndplateError, _explain)
     _add_pages(app)
     _add_films(app, desk)
+    _add_pictures(app, desk)
     _add_edits(app, desk)
     _add_exports(app, desk)
     return Guard(app, door, rules)
@@ -116,23 +119,6 @@ def _add_films(app: FastAPI, desk: Desk) -> None:
     def film(key: str, session: SessionOf, reading: str = "") -> Response:
         return _json(desk.film(session.person, key, reading))
 
-    @app.get("/api/films/{key}/pixels")
-    def pixels(key: str, session: SessionOf) -> Response:
-        film = desk.shelf.radiograph(desk.entry(session.person, key))
-        headers = {
-            "x-rows": str(film.rows),
-            "x-columns": str(film.columns),
-            "x-bits": str(8 * film.pixels.dtype.itemsize),
-            "cache-control": "private, max-age=600",
-        }
-        return Response(pixel_bytes(film), 200, headers, "application/octet-stream")
-
-    @app.get("/api/films/{key}/thumb")
-    def thumb(key: str, session: SessionOf) -> Response:
-        data = desk.shelf.thumb(desk.entry(session.person, key))
-        headers = {"cache-control": "private, max-age=600"}
-        return Response(data, 200, headers, "image/jpeg")
-
     @app.get("/api/films/{key}/history")
     def history(key: str, session: SessionOf) -> dict[str, Any]:
         return desk.history(session.person, key)
@@ -148,6 +134,41 @@ def _add_films(app: FastAPI, desk: Desk) -> None:
         _only_reviewer(session)
         _not_blinded(desk)
         return {"lines": desk.audit.lines()[:1000], "broken_at": desk.audit.broken_at}
+
+
+def _add_pictures(app: FastAPI, desk: Desk) -> None:
+    @app.get("/api/films/{key}/pixels")
+    def pixels(key: str, session: SessionOf, aside: int = 0) -> Response:
+        entry = desk.entry(session.person, key)
+        if entry.is_ct:
+            return _grey(desk.shelf.cts.slab(entry, aside))
+        return _grey(desk.shelf.radiograph(entry))
+
+    @app.get("/api/films/{key}/strip")
+    def strip(key: str, session: SessionOf) -> Response:
+        entry = desk.entry(session.person, key)
+        if not entry.is_ct:
+            raise NotThere("only a CT has a coronal strip")
+        return _grey(desk.shelf.cts.strip(entry))
+
+    @app.get("/api/films/{key}/thumb")
+    def thumb(key: str, session: SessionOf) -> Response:
+        data = desk.shelf.thumb(desk.entry(session.person, key))
+        headers = {"cache-control": "private, max-age=600"}
+        return Response(data, 200, headers, "image/jpeg")
+
+
+def _grey(film: Radiograph | SlabPicture) -> Response:
+    """Grey values, with their size and the window to begin with where that is known."""
+    headers = {
+        "x-rows": str(film.pixels.shape[0]),
+        "x-columns": str(film.pixels.shape[1]),
+        "x-bits": str(8 * film.pixels.dtype.itemsize),
+        "cache-control": "private, max-age=600",
+    }
+    if isinstance(film, SlabPicture):
+        headers |= {"x-black": str(film.black), "x-white": str(film.white)}
+    return Response(pixel_bytes(film.pixels), 200, headers, "application/octet-stream")
 
 
 def _add_edits(app: FastAPI, desk: Desk) -> None:
@@ -175,11 +196,9 @@ def _add_exports(app: FastAPI, desk: Desk) -> None:
         sheet = desk.sheet(session.person, key)
         if kind == "sr" and not desk.has_sr(sheet):
             raise InputError(NO_SR)
-        path = desk.shelf.path(sheet.entry)
 
         def film() -> Any:
-            radiograph = desk.shelf.radiograph(sheet.entry)
-            return radiograph, path
+            return desk.shelf.radiograph(sheet.entry), desk.shelf.path(sheet.entry)
 
         done = export_reading(kind, sheet.reading, film, f"endplate-{key[:8]}")
         values = {"reading": sheet.reading.id, "film": key, "kind": kind}

@@ -10,16 +10,19 @@ import numpy as np
 from endplate.checked import Record
 from endplate.errors import EndplateError, InputError
 from endplate.geometry.catalogue import CATALOGUE, FLAGS
+from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.levels import LEVELS, POINTS, REGULAR_LEVELS, check_level
 from endplate.imaging.radiograph import Radiograph
 from endplate.infer.dicom_results import require_dicom_results
 from endplate.review.assist import Assistant, SnapStore, body_at, level_at
 from endplate.review.audit import AuditTrail
 from endplate.review.blinded import BlindedStudy, StudyPlan, blank_reading
+from endplate.review.ct_films import ASIDE, STEP, strip_values
 from endplate.review.editing import (
     BRIEF,
     POSITIONS,
     Edit,
+    asides_of,
     calibration_of,
     marks_of,
     measure_edit,
@@ -36,6 +39,7 @@ from endplate.study.reading import Reading
 __all__ = ["Desk", "NotThere"]
 
 _KEPT_READINGS: Final = 64
+_NO_HELP_ON_CT: Final = "the networks were trained on films; place the corners by hand on a CT"
 
 
 class NotThere(EndplateError):
@@ -135,7 +139,6 @@ class Desk:
         """What the viewer shows of a film."""
         sheet = self.sheet(person, key, reading_id)
         reading, source = sheet.reading, sheet.reading.source
-        found = self.shelf.path(sheet.entry)
         fractured, index = marks_of(reading)
         blinded = self.study is not None
         return {
@@ -146,7 +149,9 @@ class Desk:
             "has_sr": self.has_sr(sheet) and not blinded,
             "rows": source.rows,
             "columns": source.columns,
-            "found": found is not None,
+            "found": self.shelf.is_there(sheet.entry),
+            "ct": self._ct(sheet),
+            "assist": _NO_HELP_ON_CT if sheet.entry.is_ct else "",
             "reading": reading.id,
             "current": reading.id if blinded else sheet.entry.current.id,
             "reader": reading.reader.name,
@@ -168,11 +173,23 @@ class Desk:
             "aspect": reading.calibration.scale_xy[1] / reading.calibration.scale_xy[0],
             "index_level": index,
             "vertebrae": [
-                vertebra_to_wire(v, f"r{i}", v.level in fractured)
+                {**vertebra_to_wire(v, f"r{i}", v.level in fractured), **self._aside(sheet, v)}
                 for i, v in enumerate(reading.vertebrae)
             ],
             "measurements": measurements_to_wire(reading.measurements),
         }
+
+    def _ct(self, sheet: Sheet) -> dict[str, Any] | None:
+        """How the page scrolls through the slabs of a CT; None for films."""
+        known = self.shelf.cts.sheet(sheet.entry) if sheet.entry.is_ct else None
+        if known is None:
+            return None
+        strip = strip_values(known, sheet.reading.vertebrae)
+        return {"aside": ASIDE, "step": STEP, "strip": strip}
+
+    def _aside(self, sheet: Sheet, vertebra: Vertebra) -> dict[str, Any]:
+        known = self.shelf.cts.sheet(sheet.entry) if sheet.entry.is_ct else None
+        return {} if known is None else {"aside": asides_of(vertebra, known.slab)}
 
     def has_sr(self, sheet: Sheet) -> bool:
         """Whether a structured report can be made: of a DICOM film, under its own identity."""
@@ -216,7 +233,7 @@ class Desk:
             If they are not there, or find no body.
         """
         edit, sheet = self._edit(person, key, record)
-        self._refuse_help()
+        self._refuse_help(sheet)
         film = self.shelf.radiograph(sheet.entry)
         x = record.number("x", record.get("x"), 0.0, float(film.columns))
         y = record.number("y", record.get("y"), 0.0, float(film.rows))
@@ -235,7 +252,7 @@ class Desk:
             As `add_body`, or if the edit has no such body.
         """
         edit, sheet = self._edit(person, key, record)
-        self._refuse_help()
+        self._refuse_help(sheet)
         level = record.choice("level", LEVELS)
         place = next((i for i, v in enumerate(edit.vertebrae) if v.level == level), None)
         if place is None:
@@ -255,6 +272,8 @@ class Desk:
     def calibrate(self, person: Person, key: str, record: Record) -> dict[str, Any]:
         """Spacing from two clicks ``first``, ``second`` and the length ``mm``."""
         sheet = self.sheet(person, key)
+        if sheet.entry.is_ct:
+            raise InputError("a CT has its millimetres from its header and needs no calibration")
         ax, ay = record.numbers("first", 2, -1e5, 1e5)
         bx, by = record.numbers("second", 2, -1e5, 1e5)
         mm = record.number("mm", record.get("mm"), 1.0, 1000.0)
@@ -300,10 +319,12 @@ class Desk:
     def _edit(self, person: Person, key: str, record: Record) -> tuple[Edit, Sheet]:
         base = record.text("base", default="")
         sheet = self.sheet(person, key, "" if self.study is not None else base)
-        return read_edit(record, sheet.reading, self.snaps), sheet
+        known = self.shelf.cts.sheet(sheet.entry) if sheet.entry.is_ct else None
+        slab = None if known is None else known.slab
+        return read_edit(record, sheet.reading, self.snaps, slab), sheet
 
-    def _refuse_help(self) -> None:
-        reason = self.help_missing()
+    def _refuse_help(self, sheet: Sheet) -> None:
+        reason = self.help_missing() or (_NO_HELP_ON_CT if sheet.entry.is_ct else "")
         if reason:
             raise InputError(reason)
 

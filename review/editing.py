@@ -15,6 +15,8 @@ from endplate.geometry.levels import LEVELS, level_index
 from endplate.geometry.measure import measure
 from endplate.geometry.measurement import Measurement
 from endplate.geometry.settings import MeasureSettings
+from endplate.geometry.spatial import SPATIAL_MEASURES, spatial_measurements
+from endplate.imaging.ct.slab import Slab
 from endplate.study.plain import measurement_to_dict
 from endplate.study.reading import Reading, Reason
 
@@ -24,6 +26,7 @@ __all__ = [
     "POSITIONS",
     "Edit",
     "Snapped",
+    "asides_of",
     "calibration_of",
     "changes_between",
     "mark_reasons",
@@ -43,6 +46,7 @@ BRIEF: Final = ("vertebral_kyphosis_deg", "regional_kyphosis_deg", "max_height_l
 POSITIONS: Final = ("standing", "erect", "sitting", "supine", "prone", "recumbent", "decubitus")
 _MOVED: Final = 2e-3
 _MOST_BODIES: Final = 30
+_FAR_ASIDE: Final = 60.0
 _FRACTURE: Final = "fracture_"
 _INDEX: Final = "index_"
 
@@ -67,6 +71,8 @@ class Edit:
         Levels that the reader marked.
     index_level : str or None
     position : str or None
+    spatial : tuple of Measurement
+        Of a CT: how its bodies stand in space.
     """
 
     vertebrae: tuple[Vertebra, ...]
@@ -74,9 +80,10 @@ class Edit:
     fractured: tuple[str, ...] = ()
     index_level: str | None = None
     position: str | None = None
+    spatial: tuple[Measurement, ...] = ()
 
 
-def read_edit(record: Record, base: Reading, snapped: Snapped) -> Edit:
+def read_edit(record: Record, base: Reading, snapped: Snapped, slab: Slab | None = None) -> Edit:
     """Check what a browser sent.
 
     Parameters
@@ -84,10 +91,13 @@ def read_edit(record: Record, base: Reading, snapped: Snapped) -> Edit:
     record : Record
         ``vertebrae``, a list of objects with ``level``, ``points`` (six pairs or null),
         ``origin`` (``"r"`` and a place in the base reading, ``"s"`` and a token of the refiner,
-        or null), ``hardware``, ``cement`` and ``fractured``; ``spacing_mm`` where the reader
-        calibrated; ``position`` and ``index_level``.
+        or null), ``hardware``, ``cement`` and ``fractured``; on a CT ``aside``, how many mm to the
+        left of the sheet each point was placed; ``spacing_mm`` where the reader calibrated;
+        ``position`` and ``index_level``.
     base : Reading
         Where the edit started.
+    slab : Slab or None
+        Of a CT: the map of its picture to the patient.
 
     Raises
     ------
@@ -98,7 +108,7 @@ def read_edit(record: Record, base: Reading, snapped: Snapped) -> Edit:
     if len(items) > _MOST_BODIES:
         raise record.fail("vertebrae", len(items), f"at most {_MOST_BODIES} bodies")
     size = (base.source.columns, base.source.rows)
-    bodies = [_vertebra(item, base, snapped, size) for item in items]
+    bodies = [_vertebra(item, base, snapped, size, slab) for item in items]
     levels = [v.level for v in bodies]
     twice = sorted({x for x in levels if levels.count(x) > 1}, key=level_index)
     if twice:
@@ -111,18 +121,20 @@ def read_edit(record: Record, base: Reading, snapped: Snapped) -> Edit:
         tuple(sorted(fractured, key=level_index)),
         record.choice("index_level", LEVELS, default=None),
         record.choice("position", POSITIONS, default=None),
+        _spatial(bodies, base, slab),
     )
 
 
 def measure_edit(edit: Edit) -> tuple[Measurement, ...]:
     """All measurements of an edit, by the same code that measures every reading."""
     others = tuple(x for x in edit.fractured if x != edit.index_level)
-    return measure(
+    plain = measure(
         edit.vertebrae,
         edit.calibration,
         index_level=edit.index_level,
         settings=MeasureSettings(fractured=others),
     )
+    return (*plain, *edit.spatial)
 
 
 def calibration_of(
@@ -241,7 +253,41 @@ def _plain(value: float) -> float | None:
     return round(float(value), 4) if math.isfinite(value) else None
 
 
-def _vertebra(record: Record, base: Reading, snapped: Snapped, size: tuple[int, int]) -> Vertebra:
+def asides_of(vertebra: Vertebra, slab: Slab) -> list[float | None]:
+    """How many mm to the left of the sheet each point of a CT lies, None where not seen."""
+    if vertebra.points_mm is None:
+        return [None] * 6
+    on = slab.to_patient(np.array(vertebra.points))
+    left = slab.to_patient(np.array(vertebra.points), 1.0) - on
+    apart = np.einsum("ij,ij->i", vertebra.points_mm - on, left)
+    return [round(float(x), 1) if np.isfinite(x) else None for x in apart]
+
+
+def _spatial(
+    bodies: Sequence[Vertebra], base: Reading, slab: Slab | None
+) -> tuple[Measurement, ...]:
+    """How bodies stand in space: as it was for those not touched, anew for the others."""
+    places = {v.level: v.points_mm for v in base.vertebrae if v.points_mm is not None}
+    out: list[Measurement] = []
+    for body in sorted(bodies, key=lambda v: level_index(v.level)):
+        if body.points_mm is None:
+            continue
+        before = places.get(body.level)
+        if before is not None and np.array_equal(before, body.points_mm, equal_nan=True):
+            known = (m for m in base.measurements if m.level == body.level)
+            out += [m for m in known if m.name in SPATIAL_MEASURES]
+        elif slab is not None:
+            out += spatial_measurements(body, slab.axes_at(body.centre), slab.line.axes)
+    return tuple(out)
+
+
+def _vertebra(
+    record: Record,
+    base: Reading,
+    snapped: Snapped,
+    size: tuple[int, int],
+    slab: Slab | None,
+) -> Vertebra:
     level = record.choice("level", LEVELS)
     pairs = record.sequence("points")
     if len(pairs) != 6:
@@ -258,7 +304,9 @@ def _vertebra(record: Record, base: Reading, snapped: Snapped, size: tuple[int, 
     hardware = record.boolean("hardware", default=False)
     cement = record.boolean("cement", default=False)
     if origin is None:
-        return Vertebra(level, points, _by_hand(points), math.nan, math.nan, hardware, cement)
+        places = _places(record, points, None, np.ones(6, dtype=bool), slab)
+        error = _by_hand(points)
+        return Vertebra(level, points, error, math.nan, math.nan, hardware, cement, places)
     moved = _moved(points, origin.points)
     return Vertebra(
         level,
@@ -268,8 +316,29 @@ def _vertebra(record: Record, base: Reading, snapped: Snapped, size: tuple[int, 
         origin.confidence,
         hardware,
         cement,
-        None if moved.any() else origin.points_mm,
+        _places(record, points, origin.points_mm, moved, slab),
     )
+
+
+def _places(
+    record: Record,
+    points: FloatArray,
+    before: FloatArray | None,
+    moved: Any,
+    slab: Slab | None,
+) -> FloatArray | None:
+    """Points in the patient: as they were, and where the reader moved them by the slab's map."""
+    if slab is None:
+        return None if moved.any() else before
+    given = record.get("aside", None)
+    aside = np.zeros(6)
+    if given is not None:
+        aside = np.nan_to_num(np.array(record.numbers("aside", 6, -_FAR_ASIDE, _FAR_ASIDE)))
+    places = slab.to_patient(points, aside)
+    if before is not None:
+        same = ~np.asarray(moved) & np.isfinite(points[:, 0])
+        places[same] = before[same]
+    return places
 
 
 def _origin(record: Record, base: Reading, snapped: Snapped) -> Vertebra | None:

@@ -5,7 +5,7 @@ import json
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -14,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from endplate.errors import EndplateError, InputError
+from endplate.geometry.calibration import Calibration
 from endplate.imaging.radiograph import Radiograph
 from endplate.imaging.read import read_radiograph
 from endplate.review.batch_films import BatchFilms
+from endplate.review.ct_films import CtFilms
 from endplate.review.library import FilmEntry, Library
 
 __all__ = ["FilmShelf", "pixel_bytes", "thumbnail"]
@@ -24,6 +26,7 @@ __all__ = ["FilmShelf", "pixel_bytes", "thumbnail"]
 _THUMB_HEIGHT: Final = 144
 _CACHE_BYTES: Final = 400 * 1024 * 1024
 _SUFFIXES: Final = ("", ".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+_VOLUMES: Final = (".nii", ".nii.gz", ".zip")
 _MOST_HASHED: Final = 20_000
 
 
@@ -56,9 +59,16 @@ class FilmShelf:
         self._locks: dict[str, threading.Lock] = {}
         self._names: dict[str, list[Path]] | None = None
         self._hashes: dict[Path, str] = {}
+        self.cts = CtFilms(library, self._ct_places)
+
+    def is_there(self, entry: FilmEntry) -> bool:
+        """Whether the film, or something that may be the CT, was found."""
+        return self.cts.is_there(entry) if entry.is_ct else self.path(entry) is not None
 
     def path(self, entry: FilmEntry) -> Path | None:
-        """The film's file, None if it is nowhere."""
+        """The film's file, None if it is nowhere, or a CT."""
+        if entry.is_ct:
+            return None
         known = self._places.get(entry.key)
         if known is not None and known.is_file():
             return known
@@ -73,7 +83,7 @@ class FilmShelf:
         return entry.key in self._hidden
 
     def radiograph(self, entry: FilmEntry) -> Radiograph:
-        """The film.
+        """The film; of a CT the slab that was read.
 
         Raises
         ------
@@ -89,7 +99,10 @@ class FilmShelf:
         with own:  # the browser may ask for pixels and thumbnail at once
             with self._lock:
                 film = self._cache.get(entry.key)
-            if film is None:
+            if film is None and entry.is_ct:
+                film = self._slab(entry)
+                self._keep(entry.key, film)
+            elif film is None:
                 path = self.path(entry)
                 if path is None:
                     raise InputError(
@@ -119,6 +132,26 @@ class FilmShelf:
         except OSError:
             pass  # a folder that cannot be written to only costs time
         return data
+
+    def _slab(self, entry: FilmEntry) -> Radiograph:
+        """The slab of a CT as a film, for pictures, reports and training sets."""
+        pixels = self.cts.as_read(entry)
+        sheet = self.cts.sheet(entry)
+        assert sheet is not None, "there is no picture without one"
+        spacing = sheet.slab.spacing
+        values = entry.current.values
+        calibration = Calibration((spacing, spacing), "ct")
+        return Radiograph(pixels, calibration, "slab", values["sha256"], modality="CT")
+
+    def _ct_places(self, entry: FilmEntry) -> Iterator[Path]:
+        """Where a CT may lie: where the reading says, what bears its name, then anything."""
+        said = entry.current.values["path"].replace("\\", "/")
+        beside = (self.library.folder / entry.summaries[0].file).parent
+        yield from self._candidates(said, beside)
+        name = PurePosixPath(said).name
+        places = [p for folder in self.folders for p in _folders_and_volumes(folder)]
+        yield from (p for p in places if p.name == name)
+        yield from (p for p in places if p.name != name)
 
     def _keep(self, key: str, film: Radiograph) -> None:
         with self._lock:
@@ -198,6 +231,13 @@ class FilmShelf:
         return True
 
 
+def _folders_and_volumes(folder: Path) -> Iterator[Path]:
+    """A folder, those below it, and the files in them that may be whole CTs."""
+    for place, _, names in os.walk(folder):
+        yield Path(place)
+        yield from (Path(place, n) for n in sorted(names) if n.lower().endswith(_VOLUMES))
+
+
 def _read(path: Path) -> Radiograph:
     """The film; errors do not tell where it lies, which may be a patient's name."""
     try:
@@ -207,9 +247,9 @@ def _read(path: Path) -> Radiograph:
         raise InputError(text) from None
 
 
-def pixel_bytes(film: Radiograph) -> bytes:
+def pixel_bytes(pixels: npt.NDArray[np.generic]) -> bytes:
     """Row by row, 8 bits, or 16 bits with the low byte first."""
-    pixels = np.ascontiguousarray(film.pixels)
+    pixels = np.ascontiguousarray(pixels)
     return pixels.astype(pixels.dtype.newbyteorder("<"), copy=False).tobytes()
 
 

@@ -98,6 +98,11 @@ class FilmEntry:
         return max(leaves, key=lambda s: (s.values["kind"] == "person", s.values["created"]))
 
     @property
+    def is_ct(self) -> bool:
+        """Whether what was read is the slab of a CT."""
+        return bool(self.summaries[0].values["modality"] == "CT")
+
+    @property
     def is_signed(self) -> bool:
         """Whether a person's reading counts."""
         return bool(self.current.values["kind"] == "person")

@@ -68,7 +68,7 @@ def _film(visit: _Visit, shelf: FilmShelf) -> dict[str, Any]:
         "rows": source.rows,
         "columns": source.columns,
         "spacing_mm": visit.reading.calibration.spacing_mm,
-        "found": shelf.path(visit.entry) is not None,
+        "found": shelf.is_there(visit.entry),
         "treated": any(v.cement or v.hardware for v in visit.reading.vertebrae),
         "vertebrae": [
             {

@@ -40,14 +40,17 @@ export async function post(path, values) {
   return (await answer(response)).json();
 }
 
-// Grey values of a film: { rows, columns, bits, values }.
-export async function getPixels(key) {
-  const response = await answer(await fetch(`api/films/${key}/pixels`));
+// Grey values of a film: { rows, columns, bits, values, window }; `of` is pixels, strip, or
+// pixels?aside=MM of a CT, which come with a window to begin with.
+export async function getPixels(key, of = "pixels") {
+  const response = await answer(await fetch(`api/films/${key}/${of}`));
   const header = (name) => Number(response.headers.get(name));
   const data = await response.arrayBuffer();
   const bits = header("x-bits");
   const values = bits === 8 ? new Uint8Array(data) : new Uint16Array(data);
-  return { rows: header("x-rows"), columns: header("x-columns"), bits, values };
+  const white = header("x-white"), black = header("x-black");
+  const window = white > black ? { level: (white + black) / 2, width: white - black } : null;
+  return { rows: header("x-rows"), columns: header("x-columns"), bits, values, window };
 }
 
 // Download a file; errors come back as JSON and are thrown, not saved.

@@ -5,7 +5,7 @@ import { autoWindow, paint, sharpen, table } from "./tone.js";
 export class Film {
   constructor(pixels) {
     this.pixels = pixels;
-    this.auto = autoWindow(pixels);
+    this.auto = pixels.window || autoWindow(pixels);
     this.tone = { ...this.auto, invert: false, sharpening: 0 };
     this.picture = new OffscreenCanvas(pixels.columns, pixels.rows);
     this.pen = this.picture.getContext("2d", { alpha: false });

@@ -7,7 +7,8 @@ const OF_LEVEL = [
   "vertebral_kyphosis_deg", "TVK_deg", "regional_kyphosis_deg", "ART_deg",
   "gardner_mono_above_deg", "farcy_sagittal_index_deg", "loss_ant_pct", "loss_mid_pct",
   "loss_post_pct", "max_height_loss_pct", "genant_grade_from_max_loss", "Ha_Hp", "Hm_Hp",
-  "Ha_mm", "Hm_mm", "Hp_mm",
+  "Ha_mm", "Hm_mm", "Hp_mm", "own_plane_kyphosis_deg", "projected_kyphosis_deg",
+  "coronal_tilt_deg", "sagittal_tilt_deg", "axial_rotation_deg",
 ];
 const CURVES = [
   "thoracolumbar_T10_L2_deg", "thoracic_kyphosis_T4_T12_deg", "thoracic_kyphosis_T5_T12_deg",

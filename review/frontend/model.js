@@ -1,7 +1,9 @@
 // The edited film as plain values; every function returns new ones and changes none.
 //
 // doc = { vertebrae: [{ level, points: [[x, y] | null] x 6, covariance, origin, hardware, cement,
-//         fractured }], spacing_mm, position, index_level }
+//         fractured, aside }], spacing_mm, position, index_level }
+//
+// `aside` is there on a CT only: how many mm to the left of the sheet each point lies.
 
 export const SA = 0, SM = 1, SP = 2, IP = 3, IM = 4, IA = 5;
 
@@ -24,6 +26,7 @@ export function wireOf(doc, base) {
       hardware: v.hardware,
       cement: v.cement,
       fractured: v.fractured,
+      ...(v.aside ? { aside: v.aside } : {}),
     })),
     spacing_mm: doc.spacing_mm,
     position: doc.position,
@@ -40,16 +43,17 @@ function rounded([x, y]) {
   return [Math.round(x * 1000) / 1000, Math.round(y * 1000) / 1000];
 }
 
-export function movePoint(doc, at, point, place) {
+export function movePoint(doc, at, point, place, aside = 0) {
   const v = doc.vertebrae[at];
   const points = v.points.map((p, i) => (i === point ? rounded(place) : p));
   const covariance = v.covariance.map((c, i) => (i === point ? null : c));
-  return withVertebra(doc, at, { points, covariance });
+  const sideways = v.aside ? { aside: v.aside.map((x, i) => (i === point ? aside : x)) } : {};
+  return withVertebra(doc, at, { points, covariance, ...sideways });
 }
 
-export function nudgePoint(doc, at, point, dx, dy) {
+export function nudgePoint(doc, at, point, dx, dy, aside = 0) {
   const p = doc.vertebrae[at].points[point];
-  return p ? movePoint(doc, at, point, [p[0] + dx, p[1] + dy]) : doc;
+  return p ? movePoint(doc, at, point, [p[0] + dx, p[1] + dy], aside) : doc;
 }
 
 export function setMark(doc, at, mark, value) {
@@ -128,7 +132,7 @@ function middle(a, b) {
 
 // A body from its corners: superior anterior and posterior, inferior posterior and anterior; two
 // for the sacrum. The middles come halfway, to be dragged to the bone's edge.
-export function bodyOfCorners(level, corners) {
+export function bodyOfCorners(level, corners, aside = null) {
   const [sa, sp, ip, ia] = corners.map(rounded);
   const points = [sa, rounded(middle(sa, sp)), sp, null, null, null];
   if (ip && ia) {
@@ -144,6 +148,7 @@ export function bodyOfCorners(level, corners) {
     hardware: false,
     cement: false,
     fractured: false,
+    ...(aside === null ? {} : { aside: Array(6).fill(aside) }),
   };
 }
 

@@ -4,6 +4,8 @@ import { replace, svg } from "./dom.js";
 import { centre, IA, IM, IP, SA, SM, SP } from "./model.js";
 import { ellipse, toScreen } from "./view.js";
 
+const SLAB = 3; // mm from its middle to its faces
+
 // A curve through three points; a line where the middle is missing.
 function endplate(a, m, b) {
   if (!a || !b) return "";
@@ -22,6 +24,11 @@ export function bodyPaths(points) {
     inferior: endplate(points[IA], points[IM], points[IP]),
     walls: line(points[SA], points[IA]) + line(points[SP], points[IP]),
   };
+}
+
+// On a CT: whether a point lies on another slab than the one shown.
+function isOff(v, i, aside) {
+  return Boolean(v.aside) && Math.abs((v.aside[i] ?? 0) - aside) > SLAB;
 }
 
 function body(v, at, view, chosen, options, size) {
@@ -52,13 +59,13 @@ function body(v, at, view, chosen, options, size) {
   points.forEach((p, i) => {
     if (!p) return;
     const picked = mine && chosen.point === i;
-    const kind = i === SM || i === IM ? "middle" : "corner";
+    const kind = (i === SM || i === IM ? "middle" : "corner") + (isOff(v, i, options.aside) ? " off" : "");
     group.append(
       svg("circle", {
         class: `point ${kind}${picked ? " picked" : ""}`,
         cx: p[0],
         cy: p[1],
-        r: (picked ? 5 : kind === "corner" ? 3.5 : 2.5) * size,
+        r: (picked ? 5 : i !== SM && i !== IM ? 3.5 : 2.5) * size,
       })
     );
   });

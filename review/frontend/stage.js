@@ -11,7 +11,7 @@ const REACH = 14;
 
 export class Stage {
   // hooks: doc(), chosen(), options(), tool(), onChoose(chosen), onDragStart(), onDrag(at, point,
-  // place), onDragEnd(), onClick(place), onTone(change)
+  // place), onDragEnd(), onClick(place), onTone(change), onScroll(step): true if it was used
   constructor(hooks) {
     this.hooks = hooks;
     this.film = null;
@@ -55,6 +55,12 @@ export class Stage {
     this.aspect = aspect;
     this.whole();
     this.paint(); // at once: what was asked for is there when this returns
+  }
+
+  // Another picture of the same size in the same view: the next slab of a CT.
+  swap(film) {
+    this.film = film;
+    this.redraw();
   }
 
   whole() {
@@ -188,6 +194,7 @@ export class Stage {
     event.preventDefault();
     if (!this.film) return;
     const step = event.deltaMode === 1 ? event.deltaY * 30 : event.deltaY;
+    if (this.hooks.onScroll && !event.ctrlKey && !event.shiftKey && this.hooks.onScroll(step)) return;
     this.view = zoomAt(this.view, Math.exp(-step / 500), this.at(event));
     this.redraw();
   }

@@ -6,6 +6,7 @@ import { showKeys } from "./keys.js";
 import { drawMeasures, worst } from "./measures.js";
 import * as model from "./model.js";
 import { drawBodies, drawDisplay, drawHistory } from "./panels.js";
+import { Slabs } from "./slabs.js";
 import { Stage } from "./stage.js";
 import { moment, t } from "./words.js";
 
@@ -40,7 +41,7 @@ export class Viewer {
     this.stage = new Stage({
       doc: () => this.doc,
       chosen: () => this.chosen,
-      options: () => ({ ...this.options, clicks: this.clicks }),
+      options: () => ({ ...this.options, clicks: this.clicks, aside: this.aside }),
       tool: () => this.tool,
       onChoose: (chosen) => this.choose(chosen),
       onDragStart: () => (this.beforeDrag = this.doc),
@@ -48,6 +49,7 @@ export class Viewer {
       onDragEnd: () => this.dragged(),
       onClick: (place) => this.clicked(place),
       onTone: (change) => this.setTone(change),
+      onScroll: (travel) => this.scroll(travel),
     });
     this.history = model.begin({ vertebrae: [], spacing_mm: null, position: null, index_level: null });
     this.build();
@@ -78,7 +80,7 @@ export class Viewer {
       "main",
       { class: "viewer", onkeydown: (e) => this.onKey(e) },
       this.toolbar,
-      el("div", { class: "stage-box" }, this.stage.node, this.prompt),
+      (this.box = el("div", { class: "stage-box" }, el("div", { class: "stage-room" }, this.stage.node, this.prompt))),
       el("aside", { class: "side" }, el("header", {}, this.title, this.about, this.reasons), this.tabs, this.panel, this.signBar)
     );
     this.drawTools();
@@ -87,14 +89,28 @@ export class Viewer {
 
   close() {
     this.closed = true;
+    this.slabs?.close();
     this.stage.close();
+  }
+
+  // On a CT: how many mm to the patient's left of the sheet the slab on the screen lies.
+  get aside() {
+    return this.slabs ? this.slabs.aside : 0;
+  }
+
+  // Why the networks do not help with this film, "" if they do.
+  get noHelp() {
+    return this.session.assist || this.film?.assist || "";
   }
 
   async load() {
     this.say(t("loading"));
     try {
       const [film, pixels] = await Promise.all([
-        getJson(`api/films/${this.key}`),
+        getJson(`api/films/${this.key}`).then((values) => {
+          if (values.ct) this.say(t("loading_ct"));
+          return values;
+        }),
         this.app.pixels(this.key).catch((e) => ({ error: e })),
       ]);
       if (this.closed) return;
@@ -108,6 +124,7 @@ export class Viewer {
         this.picture = pixels;
         if (film.reasons.some((r) => r.code === "contrast_inverted")) this.picture.setTone({ invert: true });
         this.stage.show(this.picture, film.aspect);
+        this.showSlabs();
         this.say("");
       }
       this.stage.node.focus({ preventScroll: true });
@@ -118,6 +135,29 @@ export class Viewer {
     } catch (error) {
       this.app.failed(error);
     }
+  }
+
+  // Beside a CT: the coronal strip and what scrolls through the slabs.
+  showSlabs() {
+    const before = this.aside;
+    this.slabs?.close();
+    this.slabs?.node.remove();
+    this.slabs = null;
+    if (!this.film.ct) return;
+    this.slabs = new Slabs(this.key, this.film.ct, this.picture, {
+      show: (film) => {
+        this.picture = film;
+        this.stage.swap(film);
+      },
+      failed: (error) => this.app.failed(error),
+    });
+    this.box.append(this.slabs.node);
+    if (before) this.slabs.to(before);
+  }
+
+  scroll(travel) {
+    this.slabs?.wheel(travel);
+    return Boolean(this.slabs);
   }
 
   say(text, bad = false) {
@@ -148,7 +188,7 @@ export class Viewer {
   }
 
   drawTools() {
-    const noHelp = this.session.assist;
+    const { noHelp } = this;
     const tool = (name, key, run, problem = "") =>
       el(
         "button",
@@ -170,7 +210,7 @@ export class Viewer {
       tool("move", "V", () => this.setTool("move")),
       tool("add", "A", () => this.setTool("add"), noHelp),
       tool("corners", "C", () => this.setTool("corners")),
-      tool("calibrate", "K", () => this.setTool("calibrate")),
+      tool("calibrate", "K", () => this.setTool("calibrate"), this.film?.ct ? t("ct_calibrated") : ""),
       tool("snap", "R", () => this.snap(), noHelp),
       tool("delete", "Del", () => this.removeBody(this.chosen?.at)),
       step("undo", "↶", `${t("undo")} (Ctrl+Z)`, () => this.step(model.undo), this.history.past.length),
@@ -358,7 +398,7 @@ export class Viewer {
   }
 
   dragTo(at, point, place) {
-    this.live = model.movePoint(this.doc, at, point, place);
+    this.live = model.movePoint(this.doc, at, point, place, this.aside);
     this.measure();
   }
 
@@ -372,7 +412,7 @@ export class Viewer {
   nudge(dx, dy) {
     const { chosen } = this;
     if (!chosen) return;
-    this.commit(model.nudgePoint(this.doc, chosen.at, chosen.point, dx, dy));
+    this.commit(model.nudgePoint(this.doc, chosen.at, chosen.point, dx, dy, this.aside));
     this.choose(chosen);
     const p = this.doc.vertebrae[chosen.at].points[chosen.point];
     this.stage.reveal(p);
@@ -449,7 +489,7 @@ export class Viewer {
   // ---- tools ------------------------------------------------------------------------------
 
   setTool(name) {
-    if (name === "add" && this.session.assist) return;
+    if ((name === "add" && this.noHelp) || (name === "calibrate" && this.film?.ct)) return;
     this.tool = this.tool === name ? "move" : name;
     this.clicks = [];
     this.stage.node.dataset.tool = this.tool;
@@ -507,7 +547,7 @@ export class Viewer {
     this.clicks = [...this.clicks, place];
     const level = this.cornerLevel;
     if (this.clicks.length === (level === "S1" ? 2 : 4)) {
-      const body = model.bodyOfCorners(level, this.clicks);
+      const body = model.bodyOfCorners(level, this.clicks, this.slabs ? this.aside : null);
       this.clicks = [];
       this.cornerLevel = "";
       this.place(body);
@@ -542,7 +582,7 @@ export class Viewer {
   }
 
   async snap() {
-    if (this.session.assist) return;
+    if (this.noHelp) return;
     if (!this.chosen) {
       toast(t("choose_body"), "bad");
       return;
@@ -562,6 +602,7 @@ export class Viewer {
   setTone(change, redrawPanel = true) {
     if (!this.picture) return;
     this.picture.setTone(change);
+    if (this.slabs) this.slabs.tone = this.picture.tone;
     this.stage.redraw();
     if (redrawPanel && this.tab === "display") this.drawPanel();
   }
@@ -670,6 +711,8 @@ export class Viewer {
       h: () => this.setOptions({ marks: !this.options.marks }),
       l: () => this.setOptions({ loupe: !this.options.loupe }),
       "?": () => showKeys(),
+      ",": () => this.slabs?.step(-1),
+      ".": () => this.slabs?.step(1),
       PageDown: () => this.app.goFilm(this.key, 1),
       PageUp: () => this.app.goFilm(this.key, -1),
       Escape: () => (this.tool !== "move" ? this.setTool("move") : this.app.go("#/")),

@@ -228,7 +228,7 @@ export class Worklist {
     const name = this.session.blinded ? t("film_n", { n: row.name }) : row.name;
     const cells = {
       status: () => cell("status", dot),
-      film: () => cell("film", name),
+      film: () => cell("film", name, row.modality === "CT" ? el("small", { text: "CT" }) : null),
       subject: () => cell("subject", row.subject),
       date: () => cell("date", day(row.date), el("small", { text: row.position ? t(`position_${row.position}`) : "" })),
       levels: () => cell("levels", row.levels.join(" – ")),

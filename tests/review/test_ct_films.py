@@ -1,0 +1,183 @@
+"""A CT in the review: slabs to either side, the strip, and where moved points lie in space."""
+
+import shutil
+
+import numpy as np
+import pytest
+
+from endplate.errors import InputError
+from endplate.geometry.levels import POINTS
+from endplate.geometry.spatial import SPATIAL_MEASURES
+from endplate.imaging.ct.read import read_ct
+from endplate.imaging.ct.slab import cut_slab, parallel_slab
+from endplate.imaging.ct.slab_file import read_sheet, write_sheet
+from endplate.infer.cli import main
+from endplate.reports.reading_json import read_reading
+from endplate.review.app import build_app
+from endplate.review.assist import Assistant
+from endplate.review.ct_films import ASIDE
+from endplate.review.desk import Desk
+from endplate.review.films import FilmShelf
+from endplate.review.guard import GuardRules
+from endplate.review.library import Library
+from endplate.review.people import Doorkeeper, Person
+
+from ..infer.ct_phantom import PhantomSpine, make_phantom
+from ..infer.test_ct import write_nifti
+from .conftest import COOKIE, HOST, Browser, wire
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """A folder with ``ct/chest.nii.gz`` and its results in ``out``."""
+    folder = tmp_path_factory.mktemp("scored")
+    levels = ("T12", "L1", "L2")
+    spine = PhantomSpine(12, 16, 12, (6, -8, 10), levels)
+    phantom = make_phantom(spine, (1.2, 1.2, 2.0))
+    (folder / "ct").mkdir()
+    write_nifti(folder / "ct" / "chest.nii.gz", phantom.ct)
+    write_nifti(folder / "labels.nii.gz", phantom.labels)
+    arguments = [str(folder / "ct" / "chest.nii.gz"), "--labels", str(folder / "labels.nii.gz")]
+    options = ["--label-scheme", "verse", "-o", str(folder / "out")]
+    assert main(["score", *arguments, *options, "--no-report"]) == 0
+    return folder
+
+
+@pytest.fixture
+def work(scored, tmp_path):
+    """A copy that may be written to."""
+    shutil.copytree(scored, tmp_path / "work")
+    return tmp_path / "work"
+
+
+def review(work, *films):
+    library = Library(work / "out")
+    desk = Desk(library, FilmShelf(library, films), Assistant())
+    door = Doorkeeper([Person("anna", "reviewer")])
+    app = build_app(desk, door, GuardRules(frozenset({HOST}), False, COOKIE))
+    browser = Browser(app, door, desk=desk)
+    (row,) = browser.films()
+    assert row["modality"] == "CT"
+    return browser, row["key"]
+
+
+def test_the_map_of_a_slab_survives_its_file(scored, tmp_path):
+    sheet = read_sheet(scored / "out" / "chest.nii.gz-slab.json")
+    reading = read_reading(scored / "out" / "chest.nii.gz.json")
+    assert sheet.sha256 == reading.source.sha256
+    assert sheet.size == (reading.source.rows, reading.source.columns)
+    again = tmp_path / "again.json"
+    ct = read_ct(scored / "ct" / "chest.nii.gz")
+    slab = cut_slab(ct, sheet.slab.line)
+    write_sheet(again, slab, "x")
+    points = np.array([[10.0, 20.0], [100.0, 80.0]])
+    places = read_sheet(again).slab.to_patient(points, np.array([0.0, 7.0]))
+    assert places == pytest.approx(
+        np.stack([slab.to_patient(points[0]), slab.to_patient(points[1], 7.0)])
+    )
+    assert (parallel_slab(ct, sheet.slab, sheet.size) == slab.pixels).mean() > 0.999
+    for text in ("[]", "{}", '{"schema": "endplate/slab/1"}', "nonsense"):
+        again.write_text(text)
+        with pytest.raises(InputError):
+            read_sheet(again)
+
+
+def test_slabs_and_strip(work):
+    browser, key = review(work, work / "ct")
+    film = browser.get(f"/api/films/{key}").json()
+    assert film["found"]
+    assert film["ct"]["aside"] == ASIDE
+    assert [name for name, *_ in film["ct"]["strip"]["centres"]] == ["T12", "L1", "L2"]
+    assert not film["has_sr"]
+    pictures = {}
+    for aside in (0, 8, -ASIDE):
+        answer = browser.get(f"/api/films/{key}/pixels?aside={aside}")
+        size = int(answer.headers["x-rows"]), int(answer.headers["x-columns"])
+        assert size == (film["rows"], film["columns"])
+        assert len(answer.content) == 2 * size[0] * size[1]
+        assert 0 < int(answer.headers["x-black"]) < int(answer.headers["x-white"]) < 65535
+        pictures[aside] = np.frombuffer(answer.content, "<u2")
+    apart = np.abs(pictures[0].astype(float) - pictures[8])
+    assert apart.mean() > 50
+    assert browser.get(f"/api/films/{key}/pixels?aside={ASIDE + 2}").status_code == 422
+    assert browser.get(f"/api/films/{key}/pixels?aside=far").status_code == 422
+    strip = browser.get(f"/api/films/{key}/strip")
+    assert int(strip.headers["x-columns"]) == 141
+    assert browser.get(f"/api/films/{key}/thumb").content[:2] == b"\xff\xd8"
+    assert browser.post(f"/api/films/{key}/add", {**wire(film), "x": 5, "y": 5}).status_code == 422
+
+
+def test_a_point_moved_on_another_slab_gets_its_place_in_the_patient(work):
+    browser, key = review(work, work / "ct")
+    film = browser.get(f"/api/films/{key}").json()
+    assert all(abs(a) < 3 for v in film["vertebrae"] for a in v["aside"])
+    edit = wire(film)
+    edit["vertebrae"][1]["points"][0][1] -= 5
+    edit["vertebrae"][1]["aside"] = [8, *film["vertebrae"][1]["aside"][1:]]
+    answer = browser.post(f"/api/films/{key}/measure", {**edit, "focus": "L1"}).json()
+    shown = {m["name"]: m["value"] for m in answer["measurements"] if m["level"] == "L1"}
+    done = browser.post(f"/api/films/{key}/sign", {**edit, "verdict": "accepted"})
+    assert done.status_code == 200, done.text
+    library = browser.desk.library
+    entry = library.entry(key)
+    before, after = (library.reading(s) for s in entry.summaries)
+    slab = read_sheet(work / "out" / "chest.nii.gz-slab.json").slab
+    place = slab.to_patient(after.vertebrae[1].points[0], 8.0)
+    assert after.vertebrae[1].points_mm[0] == pytest.approx(place, abs=1e-3)
+    assert after.vertebrae[1].points_mm[1:] == pytest.approx(before.vertebrae[1].points_mm[1:])
+    assert after.vertebrae[0].points_mm == pytest.approx(before.vertebrae[0].points_mm)
+    values = [
+        {(m.name, m.level): m.value for m in r.measurements if m.name in SPATIAL_MEASURES}
+        for r in (before, after)
+    ]
+    assert values[0].keys() == values[1].keys()
+    for (name, level), value in values[1].items():
+        if level != "L1":
+            assert value == pytest.approx(values[0][name, level], abs=1e-6)
+    name = "own_plane_kyphosis_deg"
+    assert values[1][name, "L1"] == pytest.approx(shown[name], abs=0.01)
+    assert abs(values[1][name, "L1"] - values[0][name, "L1"]) > 1
+    again = browser.get(f"/api/films/{key}").json()
+    assert again["vertebrae"][1]["aside"][0] == pytest.approx(8, abs=0.11)
+    for kind in ("report", "overlay", "csv", "json"):
+        assert browser.get(f"/api/films/{key}/export/{kind}").status_code == 200
+    assert browser.get("/api/export/coco.zip").status_code == 200
+
+
+def test_a_body_placed_by_its_corners_has_places_too(work):
+    browser, key = review(work, work / "ct")
+    film = browser.get(f"/api/films/{key}").json()
+    edit = wire(film)
+    gone = edit["vertebrae"].pop(2)
+    edit["vertebrae"].append({"level": "L2", "points": gone["points"], "aside": [4] * 6})
+    browser.post(f"/api/films/{key}/sign", {**edit, "verdict": "accepted"})
+    reading = browser.desk.library.reading(browser.desk.library.entry(key).current)
+    assert np.isfinite(reading.vertebrae[2].points_mm).all()
+    assert len(POINTS) == len(reading.vertebrae[2].points_mm)
+
+
+def test_a_ct_elsewhere_another_ct_and_none(work):
+    (work / "ct").rename(work / "moved")
+    (work / "moved" / "chest.nii.gz").rename(work / "moved" / "renamed.nii.gz")
+    browser, key = review(work, work / "moved")
+    assert browser.get(f"/api/films/{key}/pixels").status_code == 200
+    shutil.copy(work / "labels.nii.gz", work / "moved" / "renamed.nii.gz")
+    browser, key = review(work, work / "moved")
+    refused = browser.get(f"/api/films/{key}/pixels")
+    assert refused.status_code == 422
+    assert "--films" in refused.json()["error"]
+
+
+def test_without_the_map_the_page_says_what_to_do(work):
+    (work / "out" / "chest.nii.gz-slab.json").unlink()
+    browser, key = review(work, work / "ct")
+    film = browser.get(f"/api/films/{key}").json()
+    assert film["ct"] is None
+    refused = browser.get(f"/api/films/{key}/pixels")
+    assert "score the CT again" in refused.json()["error"]
+    edit = wire(film)
+    edit["vertebrae"][1]["points"][0][0] += 5
+    browser.post(f"/api/films/{key}/sign", {**edit, "verdict": "flagged"})
+    reading = browser.desk.library.reading(browser.desk.library.entry(key).current)
+    assert reading.vertebrae[1].points_mm is None
+    assert reading.vertebrae[0].points_mm is not None
