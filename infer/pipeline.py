@@ -8,7 +8,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 
 from endplate.errors import InputError
@@ -21,6 +20,7 @@ from endplate.infer.find import Anchor, Found, find_column
 from endplate.infer.gate import judge_quality
 from endplate.infer.refine import Refined, refine
 from endplate.infer.session import Network
+from endplate.infer.square import from_square, shrink_covariance, stretch_of, to_square, with_square
 from endplate.models.calibration import Calibrations
 from endplate.models.heatmaps import MARKS
 from endplate.models.resample import GreyArray, ImagePyramid
@@ -33,8 +33,6 @@ WEIGHTS: Final = {"detector": "detector.onnx", "refiner": "refiner.onnx"}
 CALIBRATION: Final = "calibration.json"
 #: Probability above which a body is said to bear cement or metal.
 _BORNE: Final = 0.5
-_SQUARE: Final = 0.003
-"""Pixels are taken as square up to this deviation of the aspect from 1."""
 
 
 def weights_folder() -> Path:
@@ -118,9 +116,9 @@ class FilmReader:
         self, pixels: GreyArray, calibration: Calibration, anchors: Sequence[Anchor] = ()
     ) -> FilmResult:
         """Find, name and refine the vertebrae of a film; coordinates of the stored image."""
-        stretch = _stretch(calibration)
-        film = _to_square(pixels, stretch)
-        squared = [Anchor(a.level, *(_to_film(np.array([a.x, a.y]), stretch))) for a in anchors]
+        stretch = stretch_of(calibration)
+        film = with_square(pixels, stretch)
+        squared = [Anchor(a.level, *(to_square(np.array([a.x, a.y]), stretch))) for a in anchors]
         pyramid = ImagePyramid(film)
         found = find_column(pyramid, self.detector, self.calibrations.naming, anchors=squared)
         if found.column is None:
@@ -139,8 +137,8 @@ class FilmReader:
         vertebrae = tuple(
             Vertebra(
                 found.column.levels[k],
-                _from_film(r.points, stretch),
-                _shrink_covariance(r.covariance, stretch),
+                from_square(r.points, stretch),
+                shrink_covariance(r.covariance, stretch),
                 float(found.column.probabilities[k]),
                 c.score,
                 hardware=bool(r.marks[MARKS.index("hardware")] > _BORNE),
@@ -265,33 +263,3 @@ def _directions(centres: FloatArray, downward: FloatArray) -> list[FloatArray]:
     if n < 2:
         return [downward] * n
     return [centres[min(i + 1, n - 1)] - centres[max(i - 1, 0)] for i in range(n)]
-
-
-def _stretch(calibration: Calibration) -> FloatArray:
-    """(2,) factors on x and y that make the pixels square; the finer side is kept."""
-    x, y = calibration.scale_xy
-    if abs(x / y - 1) < _SQUARE:
-        return np.ones(2)
-    return np.array([x, y]) / min(x, y)
-
-
-def _to_square(pixels: GreyArray, stretch: FloatArray) -> GreyArray:
-    if (stretch == 1).all():
-        return pixels
-    size = (round(pixels.shape[1] * stretch[0]), round(pixels.shape[0] * stretch[1]))
-    out: GreyArray = cv2.resize(pixels, size, interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
-    return out
-
-
-def _to_film(points: FloatArray, stretch: FloatArray) -> FloatArray:
-    return (points + 0.5) * stretch - 0.5
-
-
-def _from_film(points: FloatArray, stretch: FloatArray) -> FloatArray:
-    return (points + 0.5) / stretch - 0.5
-
-
-def _shrink_covariance(covariance: FloatArray, stretch: FloatArray) -> FloatArray:
-    factor = np.tile(1 / stretch, 6)
-    out: FloatArray = covariance * factor[:, None] * factor[None, :]
-    return out
