@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from endplate.errors import InputError, UnknownName
+from endplate.train.checkpoints import load_weights, resume
 
 __all__ = ["LoopConfig", "Task", "TrainResult", "fit"]
 
@@ -131,13 +132,13 @@ def fit(
         torch.set_num_threads(config.threads)
     model = task.build_model().to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if start_from is not None:
-        _load_weights(model, start_from)
+        load_weights(model, start_from)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=config.rate, weight_decay=config.weight_decay
     )
     out.mkdir(parents=True, exist_ok=True)
-    first, spent = _resume(out / "last.pt", model, average, optimiser, world)
+    first, spent = resume(out / "last.pt", model, average, optimiser, world.device)
     trained: nn.Module = model
     if world.size > 1:
         trained = nn.parallel.DistributedDataParallel(model)
@@ -347,51 +348,3 @@ def _seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-
-
-def _load_weights(model: nn.Module, path: Path) -> None:
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint (model.pt of an earlier run)")
-    saved = _read_checkpoint(path, torch.device("cpu"))
-    try:
-        found = model.load_state_dict(saved["weights"], strict=False)
-    except (KeyError, RuntimeError) as error:
-        raise InputError(f"{path}: does not fit this network; train with the same model") from error
-    # a head that the earlier run had not may start anew, nothing else may be missing
-    heads = {name for name, _ in model.named_children()} - {
-        k.split(".")[0] for k in saved["weights"]
-    }
-    missing = [k for k in found.missing_keys if k.split(".")[0] not in heads]
-    if missing or found.unexpected_keys:
-        raise InputError(f"{path}: does not fit this network; train with the same model")
-
-
-def _read_checkpoint(path: Path, device: torch.device) -> dict[str, Any]:
-    try:
-        saved: dict[str, Any] = dict(torch.load(path, map_location=device, weights_only=True))
-    except Exception as error:  # a damaged or foreign file may raise anything
-        raise InputError(f"{path}: not a checkpoint of endplate train") from error
-    return saved
-
-
-def _resume(
-    path: Path,
-    model: nn.Module,
-    average: dict[str, Tensor],
-    optimiser: torch.optim.Optimizer,
-    world: _World,
-) -> tuple[int, float]:
-    """Step and seconds from which to go on; 0, 0 for a new run."""
-    if not path.is_file():
-        return 0, 0.0
-    saved = _read_checkpoint(path, world.device)
-    try:
-        model.load_state_dict(saved["model"])
-    except (KeyError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: the run in this folder trained another network; choose another folder"
-        ) from error
-    for name, value in saved["average"].items():
-        average[name].copy_(value)
-    optimiser.load_state_dict(saved["optimiser"])
-    return int(saved["step"]), float(saved["seconds"])
