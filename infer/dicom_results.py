@@ -2,7 +2,9 @@
 
 import copy
 import hashlib
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,15 +14,50 @@ from endplate.reports.reading_json import reading_text
 from endplate.study.reading import Reading
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from pydicom.dataset import Dataset
 
     from endplate.reports.dicom.film import Film
     from endplate.reports.dicom.uids import UidMaker
 
-__all__ = ["KINDS", "require_dicom_results", "write_dicom_results"]
+__all__ = [
+    "KINDS",
+    "ResultRequest",
+    "build_dicom_results",
+    "encode_dicom",
+    "require_dicom_results",
+    "write_dicom_results",
+]
 
 #: Structured report, presentation state, secondary capture.
 KINDS: Final = ("sr", "gsps", "sc")
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRequest:
+    """Which objects are wanted; see `write_dicom_results`.
+
+    Raises
+    ------
+    UnknownName
+        If a kind is none of `KINDS`.
+    InputError
+        If the time point is empty or too long.
+    """
+
+    kinds: tuple[str, ...]
+    uid_root: str = "2.25"
+    deterministic: bool = True
+    time_point: str | None = None
+    index_level: str | None = None
+
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            if kind not in KINDS:
+                raise UnknownName("kind of DICOM result", kind, KINDS)
+        if self.time_point is not None and not 0 < len(self.time_point.strip()) <= 64:
+            raise InputError(f"time point {self.time_point!r}: expected 1 to 64 characters")
 
 
 def require_dicom_results() -> None:
@@ -81,33 +118,70 @@ def write_dicom_results(
         written to.
     """
     require_dicom_results()
-    wanted = list(kinds)
-    for kind in wanted:
-        if kind not in KINDS:
-            raise UnknownName("kind of DICOM result", kind, KINDS)
-    if time_point is not None and not 0 < len(time_point.strip()) <= 64:
-        raise InputError(f"time point {time_point!r}: expected 1 to 64 characters")
     source_path, out_dir = Path(source_path), Path(out_dir)
+    request = ResultRequest(tuple(kinds), uid_root, deterministic, time_point, index_level)
     source = _header(source_path, reading)
 
+    def pixels() -> "npt.NDArray[np.generic]":
+        from endplate.imaging.read import read_radiograph
+
+        return read_radiograph(source_path).pixels
+
+    made = build_dicom_results(reading, source, source_path.name, request, pixels)
+    return _save(made, out_dir, name or source_path.stem)
+
+
+def build_dicom_results(
+    reading: Reading,
+    source: "Dataset",
+    name: str,
+    request: ResultRequest,
+    pixels: "Callable[[], npt.NDArray[np.generic]]",
+) -> list[tuple[str, "Dataset"]]:
+    """A reading as DICOM objects that refer to a film.
+
+    Parameters
+    ----------
+    source : Dataset
+        Header of the film.
+    name : str
+        How messages call the film.
+    pixels : callable
+        Gives its (H, W) pixels; asked only for a secondary capture.
+
+    Returns
+    -------
+    list of (str, Dataset)
+        Kind and object in the order of `KINDS`; of a rejected reading the report only.
+
+    Raises
+    ------
+    InputError
+        If the film is not the one that was read, or none that can be referred to.
+    """
     from endplate.reports.dicom.film import film_of
     from endplate.reports.dicom.uids import UidMaker
 
-    film = film_of(source, reading, source_path.name)
-    seed = reading_text(reading) + film.header.SOPInstanceUID + str(time_point) + str(index_level)
-    uids = UidMaker(uid_root, seed if deterministic else None)
+    film = film_of(source, reading, name)
+    given = (film.header.SOPInstanceUID, str(request.time_point), str(request.index_level))
+    seed = reading_text(reading) + "".join(given)
+    uids = UidMaker(request.uid_root, seed if request.deterministic else None)
+    wanted = request.kinds
     if reading.quality.status == "rejected" or not reading.vertebrae:
-        wanted = [kind for kind in wanted if kind == "sr"]
-    made = [
+        wanted = tuple(kind for kind in wanted if kind == "sr")
+    return [
         # A film for each: objects share its elements, which remember how they were encoded.
-        (
-            kind,
-            _build(kind, reading, source_path, copy.deepcopy(film), uids, time_point, index_level),
-        )
+        (kind, _build(kind, reading, copy.deepcopy(film), uids, request, pixels))
         for kind in KINDS
         if kind in wanted
     ]
-    return _save(made, out_dir, name or source_path.stem)
+
+
+def encode_dicom(dataset: "Dataset") -> bytes:
+    """An object as the bytes of a DICOM file."""
+    out = io.BytesIO()
+    dataset.save_as(out, enforce_file_format=True)
+    return out.getvalue()
 
 
 def _header(path: Path, reading: Reading) -> "Dataset":
@@ -134,26 +208,23 @@ def _header(path: Path, reading: Reading) -> "Dataset":
 def _build(
     kind: str,
     reading: Reading,
-    source_path: Path,
     film: "Film",
     uids: "UidMaker",
-    time_point: str | None,
-    index_level: str | None,
+    request: ResultRequest,
+    pixels: "Callable[[], npt.NDArray[np.generic]]",
 ) -> "Dataset":
     if kind == "sr":
         from endplate.reports.dicom.sr import build_sr
 
-        return build_sr(reading, film, uids, time_point)
+        return build_sr(reading, film, uids, request.time_point)
     if kind == "gsps":
         from endplate.reports.dicom.gsps import build_gsps
 
-        return build_gsps(reading, film, uids, index_level)
-    from endplate.imaging.read import read_radiograph
+        return build_gsps(reading, film, uids, request.index_level)
     from endplate.reports.dicom.secondary import build_secondary_capture
     from endplate.reports.overlay import draw_overlay
 
-    radiograph = read_radiograph(source_path)
-    picture = draw_overlay(radiograph.pixels, reading, index_level=index_level)
+    picture = draw_overlay(pixels(), reading, index_level=request.index_level)
     return build_secondary_capture(reading, film, uids, picture)
 
 
@@ -163,7 +234,7 @@ def _save(made: Sequence[tuple[str, "Dataset"]], out_dir: Path, name: str) -> tu
         paths = []
         for kind, dataset in made:
             path = out_dir / f"{name}-{kind}.dcm"
-            dataset.save_as(path, enforce_file_format=True)
+            path.write_bytes(encode_dicom(dataset))
             paths.append(path)
         return tuple(paths)
     except OSError as error:
