@@ -146,6 +146,7 @@ class Desk:
             "name": "" if blinded else source.path.replace("\\", "/").rpartition("/")[2],
             "subject": "" if blinded else source.patient_id,
             "date": "" if blinded else source.study_date,
+            "inverted": _is_inverted(sheet.entry),
             "has_sr": self.has_sr(sheet) and not blinded,
             "rows": source.rows,
             "columns": source.columns,
@@ -240,7 +241,7 @@ class Desk:
         wanted = record.text("level", default="")
         level = check_level(wanted) if wanted else level_at(edit.vertebrae, y)
         body, down = body_at(edit.vertebrae, x, y, level, film.rows)
-        vertebra = self.assistant.snap(film, body, level, down)
+        vertebra = self.assistant.snap(film, body, level, down, inverted=_is_inverted(sheet.entry))
         return vertebra_to_wire(vertebra, f"s{self.snaps.put(vertebra)}")
 
     def snap_body(self, person: Person, key: str, record: Record) -> dict[str, Any]:
@@ -266,7 +267,9 @@ class Desk:
         after = edit.vertebrae[min(place + 1, len(edit.vertebrae) - 1)].centre
         down = after - before if len(edit.vertebrae) > 1 else np.array([0.0, 1.0])
         film = self.shelf.radiograph(sheet.entry)
-        vertebra = self.assistant.snap(film, points, level, down)
+        vertebra = self.assistant.snap(
+            film, points, level, down, inverted=_is_inverted(sheet.entry)
+        )
         return vertebra_to_wire(vertebra, f"s{self.snaps.put(vertebra)}")
 
     def calibrate(self, person: Person, key: str, record: Record) -> dict[str, Any]:
@@ -345,6 +348,11 @@ class Desk:
             while len(self._readings) > _KEPT_READINGS:
                 self._readings.popitem(last=False)
         return reading
+
+
+def _is_inverted(entry: FilmEntry) -> bool:
+    """Whether bone is dark on the film, by any of its readings: a person's does not repeat it."""
+    return any("contrast_inverted" in s.values["reasons"] for s in entry.summaries)
 
 
 def _has_sr() -> bool:

@@ -122,7 +122,7 @@ export class Viewer {
       if (pixels.error) this.say(film.found ? pixels.error.message : t("film_missing"), true);
       else {
         this.picture = pixels;
-        if (film.reasons.some((r) => r.code === "contrast_inverted")) this.picture.setTone({ invert: true });
+        if (film.inverted) this.picture.setTone({ invert: true });
         this.stage.show(this.picture, film.aspect);
         this.showSlabs();
         this.say("");

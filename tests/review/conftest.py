@@ -36,7 +36,7 @@ class Helper(Assistant):
     def unavailable(self):
         return ""
 
-    def snap(self, film, body, level, down):
+    def snap(self, film, body, level, down, *, inverted=False):
         return Vertebra(level, body + 0.5, np.eye(12), float("nan"), 0.9)
 
 
