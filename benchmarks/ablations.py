@@ -160,24 +160,14 @@ def judge(
             rng = np.random.default_rng(7)
             places = [_moved(v, rng) for v in bodies]
             downs = [np.array([0.0, 1.0])] * len(bodies)
-            if twice:
-                refined = refine(film, places, network, _ERRORS, downs, views=views)  # type: ignore[arg-type]
-            else:
-                refined = _once(film, places, network, downs)
+            how: Any = {"views": views, "twice": twice}
+            refined = refine(film, places, network, _ERRORS, downs, **how)  # type: ignore[arg-type]
             for true, seen in zip(bodies, refined, strict=True):
                 away = np.hypot(*(seen.points - true.points).T) / true.depth_px
                 found["point"] += [float(100 * a) for a in away if np.isfinite(a)]
                 found["kyphosis"].append(abs(_wedge(seen.points) - _wedge(true.points)))
         out[one.name] = found
     return out
-
-
-def _once(film: ImagePyramid, places: list[FloatArray], network: Any, downs: Any) -> list[Any]:
-    """The points of the first pass alone."""
-    from endplate.infer import refine as module
-
-    seen = module._pass(film, places, network, downs, View())
-    return [type("Seen", (), {"points": p})() for p in seen.points]
 
 
 _ALL = ("superior_anterior", "superior_posterior", "inferior_anterior", "inferior_posterior")

@@ -72,6 +72,7 @@ def refine(
     downward: Sequence[FloatArray],
     *,
     views: Sequence[View] = VIEWS,
+    twice: bool = True,
 ) -> list[Refined]:
     """Refine the points of all vertebrae of a film.
 
@@ -83,11 +84,13 @@ def refine(
         Direction of the column at each body, head to foot.
     views : sequence of View
         Crops of the last pass, whose points are averaged.
+    twice : bool
+        Whether the crops are cut about points that were refined once already.
     """
     if not bodies:
         return []
-    first = _pass(pyramid, bodies, network, downward, View()).points
-    results = [_pass(pyramid, first, network, downward, view) for view in views]
+    start = _pass(pyramid, bodies, network, downward, View()).points if twice else bodies
+    results = [_pass(pyramid, start, network, downward, view) for view in views]
     out = []
     for i, down in enumerate(downward):
         points = np.stack([r.points[i] for r in results])
