@@ -14,7 +14,7 @@ from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.levels import above, below, level_index
 from endplate.imaging.radiograph import Radiograph
 from endplate.infer.pipeline import FilmReader
-from endplate.infer.refine import refine
+from endplate.infer.refine import Refined, refine
 from endplate.infer.square import (
     from_square,
     shrink_covariance,
@@ -113,7 +113,7 @@ class Assistant:
             errors = reader.calibrations.points
             (found,) = refine(pyramid, [rough], reader.refiner, errors, [down * stretch])
         apart = np.hypot(*(np.nanmean(found.points, axis=0) - np.nanmean(rough, axis=0)))
-        if not apart <= _FAR * found.depth or not np.nanmean(found.mass) >= _LEAST_MASS:
+        if not apart <= _FAR * found.depth or not _clear(found):
             raise InputError("no vertebral body was found there; place its corners by hand")
         points = from_square(found.points, stretch)
         return Vertebra(level, points, shrink_covariance(found.covariance, stretch))
@@ -137,6 +137,12 @@ class Assistant:
                     self._error = "the networks are not part of this installation"
                     raise InputError(self._error) from None
             return self._reader
+
+
+def _clear(found: Refined) -> bool:
+    """Whether the network saw the points that it placed."""
+    seen = np.isfinite(found.points[:, 0])
+    return bool(np.mean(found.mass[seen]) >= _LEAST_MASS)
 
 
 def level_at(vertebrae: Sequence[Vertebra], y: float) -> str:

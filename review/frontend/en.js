@@ -193,6 +193,8 @@ export default {
   study_done: "Signed already; a film is read once.",
   session_ended: "The session has ended. Open the link on the server’s terminal.",
   failed: "That did not work: {reason}",
+  yes: "yes",
+  no: "no",
   close: "Close",
   keys_title: "Keys",
   key_points: "Tab / Shift+Tab or N / P|next, previous point",

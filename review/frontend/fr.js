@@ -193,6 +193,8 @@ export default {
   study_done: "Déjà signé ; un cliché est lu une fois.",
   session_ended: "La session est terminée. Ouvrez le lien affiché sur le terminal du serveur.",
   failed: "Échec : {reason}",
+  yes: "oui",
+  no: "non",
   close: "Fermer",
   keys_title: "Touches",
   key_points: "Tab / Maj+Tab ou N / P|point suivant, précédent",

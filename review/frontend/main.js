@@ -5,7 +5,7 @@ import { ask, el, replace, toast } from "./dom.js";
 import { Film } from "./film.js";
 import { FollowUp } from "./followup.js";
 import { Viewer } from "./viewer.js";
-import { currentLanguage, firstLanguage, LANGUAGES, setLanguage, t } from "./words.js";
+import { currentLanguage, firstLanguage, LANGUAGES, refusal, setLanguage, t } from "./words.js";
 import { arrange, Worklist } from "./worklist.js";
 
 const KEPT_FILMS = 4;
@@ -162,7 +162,7 @@ class App {
 
   failed(error) {
     const ended = error.status === 401;
-    toast(ended ? t("session_ended") : t("failed", { reason: error.message }), "bad");
+    toast(ended ? t("session_ended") : t("failed", { reason: refusal(error.message) }), "bad");
   }
 }
 

@@ -1,7 +1,7 @@
 // The table of measures beside the film.
 
 import { el, replace } from "./dom.js";
-import { has, number, quantity, t } from "./words.js";
+import { flag, has, measureLabel, number, quantity, t } from "./words.js";
 
 const OF_LEVEL = [
   "vertebral_kyphosis_deg", "TVK_deg", "regional_kyphosis_deg", "ART_deg",
@@ -19,7 +19,7 @@ const BRIEF = ["vertebral_kyphosis_deg", "regional_kyphosis_deg", "max_height_lo
 export function measureName(name, session) {
   const key = `measure_${name}`;
   if (has(key)) return t(key);
-  return session.measures[name] ? session.measures[name][0] : name.replaceAll("_", " ");
+  return measureLabel(name, session.measures[name] && session.measures[name][0]);
 }
 
 export function find(measurements, name, level) {
@@ -44,7 +44,7 @@ function row(m, before, session) {
   const least = { deg: 0.05, mm: 0.05, ratio: 0.005, "%": 0.5 }[m.unit] ?? 0.5;
   const differs = before && Math.abs(m.value - before.value) >= least;
   const name = measureName(m.name, session);
-  const flags = m.flags.map((f) => session.flags[f] || f.replaceAll("_", " "));
+  const flags = m.flags.map((f) => flag(f, session.flags[f]));
   return el(
     "tr",
     { "data-measure": m.name, "data-level": m.level },
@@ -54,7 +54,7 @@ function row(m, before, session) {
     el("td", {
       class: "change",
       title: differs ? t("was", { value: quantity(before.value, m.unit) }) : null,
-      text: differs ? (m.value > before.value ? "+" : "−") + number(Math.abs(m.value - before.value), m.unit === "%" ? 0 : m.unit === "ratio" ? 2 : 1) : "",
+      text: differs ? (m.value > before.value ? "+" : "−") + number(Math.abs(m.value - before.value), ["%", "grade"].includes(m.unit) ? 0 : m.unit === "ratio" ? 2 : 1) : "",
     })
   );
 }

@@ -132,6 +132,12 @@ function didText(a) {
   return a.action;
 }
 
+// "L1 cement: yes" of the trail in the reader's language.
+function markText(text) {
+  const found = /^(\S+) (hardware|cement): (yes|no)$/.exec(text);
+  return found ? `${found[1]} ${t(found[2])}: ${t(found[3])}` : text;
+}
+
 function changesText(a) {
   if (!a.changes) return "";
   const parts = [];
@@ -139,7 +145,7 @@ function changesText(a) {
   if (moved.length) parts.push(t("moved", { levels: moved.join(", ") }));
   if (a.changes.added.length) parts.push(t("added_levels", { levels: a.changes.added.join(", ") }));
   if (a.changes.removed.length) parts.push(t("removed_levels", { levels: a.changes.removed.join(", ") }));
-  parts.push(...a.changes.marks);
+  parts.push(...a.changes.marks.map(markText));
   if (a.note) parts.push(`“${a.note}”`);
   return parts.join("; ");
 }

@@ -8,7 +8,7 @@ import * as model from "./model.js";
 import { drawBodies, drawDisplay, drawHistory } from "./panels.js";
 import { Slabs } from "./slabs.js";
 import { Stage } from "./stage.js";
-import { moment, t } from "./words.js";
+import { moment, reason, refusal, t } from "./words.js";
 
 const CORNERS = ["superior_anterior", "superior_posterior", "inferior_posterior", "inferior_anterior"];
 const TABS = ["measures", "bodies", "display", "history"];
@@ -119,7 +119,7 @@ export class Viewer {
       this.history = model.begin(this.start);
       this.measured = { measurements: film.measurements, start: film.measurements, error: "" };
       this.level = film.index_level || worst(film.measurements, film.vertebrae.map((v) => v.level));
-      if (pixels.error) this.say(film.found ? pixels.error.message : t("film_missing"), true);
+      if (pixels.error) this.say(film.found ? refusal(pixels.error.message) : t("film_missing"), true);
       else {
         this.picture = pixels;
         if (film.inverted) this.picture.setTone({ invert: true });
@@ -184,7 +184,7 @@ export class Viewer {
     const who = film.reader_kind === "person" ? "signed_by" : "read_by";
     const facts = [film.subject, this.session.blinded ? "" : t(who, { name: film.reader, time: moment(film.created) })];
     replace(this.about, el("span", { class: `status ${status}`, text: t(`status_${status}`) }), " ", facts.filter(Boolean).join(" · "));
-    replace(this.reasons, ...film.reasons.map((r) => el("li", { text: r.message })));
+    replace(this.reasons, ...film.reasons.map((r) => el("li", { text: reason(r) })));
   }
 
   drawTools() {
@@ -195,8 +195,8 @@ export class Viewer {
         {
           class: "tool",
           "data-tool": name,
-          title: `${t(`tool_${name}`)} (${key})${problem ? `\n${t("not_available", { reason: problem })}` : ""}`,
-          "aria-label": t(`tool_${name}`) + (problem ? `. ${t("not_available", { reason: problem })}` : ""),
+          title: `${t(`tool_${name}`)} (${key})${problem ? `\n${t("not_available", { reason: refusal(problem) })}` : ""}`,
+          "aria-label": t(`tool_${name}`) + (problem ? `. ${t("not_available", { reason: refusal(problem) })}` : ""),
           "aria-pressed": ["move", "add", "corners", "calibrate"].includes(name) ? String(this.tool === name) : null,
           disabled: Boolean(problem),
           onclick: run,
@@ -468,7 +468,7 @@ export class Viewer {
         this.takeCovariance(doc, answer);
       } catch (error) {
         if (error.status === undefined || error.status === 401) this.app.failed(error);
-        this.measured = { ...this.measured, measurements: [], focus: null, error: error.message };
+        this.measured = { ...this.measured, measurements: [], focus: null, error: refusal(error.message) };
       }
       this.app.timing = performance.now() - begun;
       this.drawMeasured();
@@ -523,7 +523,7 @@ export class Viewer {
       this.place({ ...vertebra, fractured: false });
       toast(t("added", { level: vertebra.level }));
     } catch (error) {
-      toast(error.message, "bad");
+      toast(refusal(error.message), "bad");
     }
   }
 
@@ -574,7 +574,7 @@ export class Viewer {
         toast(t("calibrated", { mm: spacing_mm[1].toPrecision(3) }));
         this.setTool("move");
       } catch (error) {
-        toast(error.message, "bad");
+        toast(refusal(error.message), "bad");
       }
     }
     this.promptTool();
@@ -595,7 +595,7 @@ export class Viewer {
       this.place({ ...snapped, hardware, cement, fractured }, at);
       toast(t("snapped", { level }));
     } catch (error) {
-      toast(error.message, "bad");
+      toast(refusal(error.message), "bad");
     }
   }
 
@@ -631,7 +631,7 @@ export class Viewer {
       else await this.reload();
     } catch (error) {
       if (error.status === 409) await this.conflict(error.values, next);
-      else toast(error.message, "bad");
+      else toast(refusal(error.message), "bad");
     } finally {
       this.signing = false;
     }
@@ -657,7 +657,7 @@ export class Viewer {
     try {
       await download(`api/films/${this.key}/export/${kind}`);
     } catch (error) {
-      toast(t("failed", { reason: error.message }), "bad");
+      toast(t("failed", { reason: refusal(error.message) }), "bad");
     }
   }
 

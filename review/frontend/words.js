@@ -2,6 +2,7 @@
 
 import en from "./en.js";
 import fr from "./fr.js";
+import * as told from "./fr_told.js";
 
 export const LANGUAGES = { en: "English", fr: "Français" };
 const TABLES = { en, fr };
@@ -40,6 +41,41 @@ export function t(key, values = {}) {
 
 export function has(key) {
   return key in TABLES[language];
+}
+
+const LEVEL = /\b(?:C7|T1[0-3]|T[1-9]|L[1-6]|S1)\b/g;
+
+// A French sentence with what the English one names.
+function filled(text, english) {
+  const bare = english.replace(LEVEL, " ");
+  const found = /\d+(?:[.,]\d+)?/.exec(bare);
+  const values = { levels: [...new Set(english.match(LEVEL) || [])].join(", "), number: found ? found[0].replace(".", ",") : "?" };
+  return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+}
+
+// What the server tells in English, in the reader's language: { code, message } of a reading.
+export function reason({ code, message }) {
+  const known = language === "fr" && told.REASONS[code];
+  return known ? filled(known[1], message) : message;
+}
+
+export function reasonName(code) {
+  return language === "fr" && told.REASONS[code] ? told.REASONS[code][0] : code.replaceAll("_", " ");
+}
+
+// The sentence of a flag; `english` is the server's.
+export function flag(name, english) {
+  return (language === "fr" && told.FLAGS[name]) || english || name.replaceAll("_", " ");
+}
+
+export function measureLabel(name, english) {
+  return (language === "fr" && told.MEASURES[name]) || english || name.replaceAll("_", " ");
+}
+
+// Why the server refused.
+export function refusal(message) {
+  const found = language === "fr" && told.REFUSALS.find(([part]) => message.includes(part));
+  return found ? filled(found[1], message) : message;
 }
 
 const DIGITS = { deg: 1, mm: 1, ratio: 2, "%": 0, grade: 0, mm2: 0 };

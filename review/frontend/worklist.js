@@ -2,7 +2,7 @@
 
 import { download } from "./api.js";
 import { el, replace, speak, toast } from "./dom.js";
-import { day, quantity, t } from "./words.js";
+import { day, quantity, reasonName, refusal, t } from "./words.js";
 
 const ROW = 64;
 const SPARE = 6;
@@ -22,7 +22,7 @@ const FILTERS = {
 };
 
 function textOf(row) {
-  return [row.name, row.subject, row.date, row.worst, row.reader, ...(row.reasons || [])]
+  return [row.name, row.subject, row.date, row.worst, row.reader, ...(row.reasons || []).flatMap((r) => [r, reasonName(r)])]
     .join(" ")
     .toLowerCase();
 }
@@ -98,7 +98,7 @@ export class Worklist {
         el("button", {
           class: "quiet",
           text,
-          onclick: () => download(path).catch((e) => toast(t("failed", { reason: e.message }), "bad")),
+          onclick: () => download(path).catch((e) => toast(t("failed", { reason: refusal(e.message) }), "bad")),
         });
       exports.append(
         offer("api/export/measurements.csv", t("export_all_csv")),
@@ -236,7 +236,7 @@ export class Worklist {
         cell(
           "finding",
           row.worst ? t("finding", { level: row.worst, loss: quantity(row.loss, "%") }) : "",
-          el("small", { text: row.signed ? "" : row.reasons.map((r) => r.replaceAll("_", " ")).join(", ") })
+          el("small", { text: row.signed ? "" : row.reasons.map(reasonName).join(", ") })
         ),
       reader: () => cell("reader", row.reader),
     };

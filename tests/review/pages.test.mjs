@@ -160,3 +160,35 @@ test("no page makes markup of text or loads from elsewhere", async () => {
     assert.ok(!/https?:\/\/(?!www\.w3\.org\/2000\/svg)/.test(text), name);
   }
 });
+
+test("what the server tells in English is told in French, with what it names", () => {
+  words.setLanguage("en");
+  const told = { code: "point_uncertain", message: "points are uncertain on T12, L1" };
+  assert.equal(words.reason(told), told.message);
+  assert.equal(words.reasonName("point_uncertain"), "point uncertain");
+  words.setLanguage("fr");
+  assert.equal(words.reason(told), "points incertains sur T12, L1");
+  const levels = { code: "level_uncertain", message: "the level names may all be off by one (probability of being right 0.61); check them, or give one with --levels L1@x,y" };
+  assert.match(words.reason(levels), /justes : 0,61/);
+  assert.equal(words.reason({ code: "reader_note", message: "bof" }), "bof");
+  assert.match(words.refusal("two bodies are called L2: rename or delete one"), /s’appellent L2/);
+  assert.equal(words.refusal("something new"), "something new");
+  assert.match(words.flag("points_missing", "x"), /point nécessaire/);
+});
+
+test("a slab's line lies square to the sheet, the patient's left to the right", async () => {
+  const { beside } = await import(at("slabs.js"));
+  assert.deepEqual(beside([[10, 0], [10, 50], [10, 100]], 4), [[14, 0], [14, 50], [14, 100]]);
+  const slanted = beside([[0, 0], [30, 40]], 5);
+  assert.deepEqual(slanted[0], [4, -3]);
+});
+
+test("points of a CT remember the slab on which they were placed", () => {
+  const doc = spine("T12", "L1");
+  doc.vertebrae[1].aside = [0, 0, 0, 0, 0, 0];
+  const moved = model.movePoint(doc, 1, 2, [5, 51], -6);
+  assert.deepEqual(moved.vertebrae[1].aside, [0, 0, -6, 0, 0, 0]);
+  assert.deepEqual(model.wireOf(moved, "r").vertebrae[1].aside, [0, 0, -6, 0, 0, 0]);
+  assert.equal("aside" in model.wireOf(moved, "r").vertebrae[0], false);
+  assert.equal(model.bodyOfCorners("L2", [[60, 0], [0, 2], [0, 40], [60, 42]], 4).aside[5], 4);
+});

@@ -1,5 +1,7 @@
 """The front end: its modules under Node, and the whole of it in headless Chromium."""
 
+import json
+import re
 import shutil
 import socket
 import subprocess
@@ -10,10 +12,15 @@ import numpy as np
 import pytest
 import uvicorn
 
+from endplate import infer, review
+from endplate.geometry.catalogue import CATALOGUE, FLAGS
 from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.measure import measure
+from endplate.geometry.spatial import SPATIAL_MEASURES
+from endplate.infer.gate import REASON_CODES
 from endplate.review.app import build_app
 from endplate.review.guard import GuardRules
+from endplate.study import joint_naming
 
 CHROMIUM = "/usr/bin/chromium"
 OPENED = "body[data-ready]:not([data-ready=list])"
@@ -28,6 +35,28 @@ def test_the_modules_of_the_pages():
         [node, "--test", str(file)], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout[-4000:]
+
+
+def test_french_covers_what_the_server_tells():
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("needs Node: the words of the pages are in JavaScript")
+    folder = Path(review.__file__).with_name("frontend")
+    script = (
+        "const told = await import('./fr_told.js'); const fr = (await import('./fr.js')).default;"
+        "console.log(JSON.stringify([told.REASONS, told.FLAGS, told.MEASURES, fr].map(Object.keys)))"
+    )
+    command = [node, "--input-type=module", "-e", script]
+    done = subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=60)
+    reasons, flags, measures, words = (set(x) for x in json.loads(done.stdout))
+    assert flags == set(FLAGS)
+    names = {*CATALOGUE, *SPATIAL_MEASURES} - {"projection_effect_deg"}  # not shown
+    assert names <= measures | {x.removeprefix("measure_") for x in words}
+    given = set(REASON_CODES)
+    for module in (infer.ct, infer.cli_measure, joint_naming):
+        text = Path(str(module.__file__)).read_text(encoding="utf-8")
+        given |= set(re.findall(r'Reason\(\s*"([a-z_]+)"', text))
+    assert given <= reasons
 
 
 @pytest.fixture(scope="module")
