@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import uvicorn
 
-from endplate import infer, review
+from endplate import review
 from endplate.geometry.catalogue import CATALOGUE, FLAGS
 from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.measure import measure
 from endplate.geometry.spatial import SPATIAL_MEASURES
+from endplate.infer import cli_measure, ct
 from endplate.infer.gate import REASON_CODES
 from endplate.review.app import build_app
 from endplate.review.guard import GuardRules
@@ -44,7 +45,8 @@ def test_french_covers_what_the_server_tells():
     folder = Path(review.__file__).with_name("frontend")
     script = (
         "const told = await import('./fr_told.js'); const fr = (await import('./fr.js')).default;"
-        "console.log(JSON.stringify([told.REASONS, told.FLAGS, told.MEASURES, fr].map(Object.keys)))"
+        "const all = [told.REASONS, told.FLAGS, told.MEASURES, fr];"
+        "console.log(JSON.stringify(all.map(Object.keys)))"
     )
     command = [node, "--input-type=module", "-e", script]
     done = subprocess.run(command, cwd=folder, capture_output=True, check=True, timeout=60)
@@ -53,7 +55,7 @@ def test_french_covers_what_the_server_tells():
     names = {*CATALOGUE, *SPATIAL_MEASURES} - {"projection_effect_deg"}  # not shown
     assert names <= measures | {x.removeprefix("measure_") for x in words}
     given = set(REASON_CODES)
-    for module in (infer.ct, infer.cli_measure, joint_naming):
+    for module in (ct, cli_measure, joint_naming):
         text = Path(str(module.__file__)).read_text(encoding="utf-8")
         given |= set(re.findall(r'Reason\(\s*"([a-z_]+)"', text))
     assert given <= reasons
