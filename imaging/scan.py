@@ -2,8 +2,10 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -16,15 +18,42 @@ from endplate.imaging.scan_entry import Entry, Fault, FilmHeader
 from endplate.imaging.scan_header import read_header
 from endplate.imaging.scan_walk import Found, printable_path, walk
 
-__all__ = ["scan"]
+__all__ = ["ScanPosition", "scan"]
 
 _HEAD: Final = 16_384
 _MEMBER_HEAD: Final = 1 << 16
 _COPY: Final = 1 << 20
 
 
+@dataclass(slots=True)
+class ScanPosition:
+    """How far a scan is: what has to be kept to go on with it later.
+
+    Parameters
+    ----------
+    files : int
+        Files of the export that are done with.
+    last : str
+        The last of them, by which an export that has changed is known.
+    entries : int
+        Entries that were handed out of the file that comes next: an archive has many.
+    unpacked : int
+        Members of archives that were unpacked.
+    """
+
+    files: int = 0
+    last: str = ""
+    entries: int = 0
+    unpacked: int = 0
+
+
 def scan(
-    export: str | Path, unpack_into: Path, wanted: Callable[[Entry], bool] = lambda entry: True
+    export: str | Path,
+    unpack_into: Path,
+    wanted: Callable[[Entry], bool] = lambda entry: True,
+    *,
+    position: ScanPosition | None = None,
+    apart: Sequence[Path] = (),
 ) -> Iterator[Entry]:
     """Look at every file of an export, in an order that depends on nothing but its names.
 
@@ -42,30 +71,53 @@ def scan(
     wanted : callable
         Says of an entry without fault whether it will be read: only such members of archives
         are unpacked.
+    position : ScanPosition, optional
+        Where to go on; kept up to date with the entries that were handed out. What lies before
+        it is neither opened nor handed out.
+    apart : sequence of Path
+        Folders that do not belong to the export although they may lie in it.
 
     Raises
     ------
     InputError
-        If there is no such export, or the members of an archive cannot be written.
+        If there is no such export, if the members of an archive cannot be written, or if the
+        files before the position are not those that they were.
     """
     root = Path(export)
+    at = position if position is not None else ScanPosition()
+    look = _Scan(unpack_into, wanted, at, root.is_dir())
+    files = _files(root, apart)
+    _skip(files, root, at)
+    for found in files:
+        for entry in look.at(found, at.entries):
+            at.entries += 1
+            yield entry
+        at.files, at.last, at.entries = at.files + 1, found.path, 0
+
+
+def _skip(files: Iterator[Found], export: Path, to: ScanPosition) -> None:
+    """Pass over the files before a position."""
+    passed = [found.path for found in deque(islice(files, to.files), maxlen=1)]
+    if to.files and passed != [to.last]:
+        raise InputError(
+            f"{export}: has changed since its scan was interrupted; start anew in another folder"
+        )
+
+
+def _files(root: Path, apart: Sequence[Path]) -> Iterator[Found]:
+    """Files of an export, archives and media indices unopened."""
     try:
         status = root.stat()
     except OSError as error:
-        raise InputError(f"{export}: cannot be scanned ({error.strerror})") from None
-    look = _Scan(unpack_into, wanted)
+        raise InputError(f"{root}: cannot be scanned ({error.strerror})") from None
     if stat.S_ISDIR(status.st_mode):
-        for found in walk(str(root)):
-            yield from look.at(found)
+        yield from walk(str(root), apart)
         return
     found = Found(root.name, str(root), status.st_size)
     entry = _look_at_file(found)[0]
     if entry.fault is not None and entry.fault.code == "media_index":
-        for listed in listed_files(str(root)):
-            yield from look.at(listed)
-        yield entry
-        return
-    yield from look.at(found)
+        yield from listed_files(str(root))
+    yield found
 
 
 @dataclass
@@ -74,27 +126,31 @@ class _Scan:
 
     unpack_into: Path
     wanted: Callable[[Entry], bool]
-    unpacked: int = field(default=0)
+    position: ScanPosition
+    in_folder: bool
 
-    def at(self, found: Found) -> Iterator[Entry]:
-        """Entries of one found file: one, or those of an archive or an index."""
+    def at(self, found: Found, skip: int) -> Iterator[Entry]:
+        """Entries of one found file but the first: one, or those of an archive or an index."""
+        return islice(self._entries(found, skip), skip, None)
+
+    def _entries(self, found: Found, skip: int) -> Iterator[Entry]:
         if found.fault is not None:
             path = printable_path(found.path)
             yield Entry(path, "", found.size, "other", fault=found.fault)
             return
         entry, archive = _look_at_file(found)
         if archive is not None:
-            yield from self._archive(entry, archive)
+            yield from self._archive(entry, archive, skip)
             return
-        if entry.fault is not None and entry.fault.code == "media_index":
+        if self.in_folder and entry.fault is not None and entry.fault.code == "media_index":
             yield from _missing_beside(found)
         yield entry
 
-    def _archive(self, entry: Entry, kind: str) -> Iterator[Entry]:
-        """Members, then the archive itself."""
+    def _archive(self, entry: Entry, kind: str, skip: int) -> Iterator[Entry]:
+        """Members, then the archive itself. The first `skip` are not looked at."""
         try:
-            for member in members(entry.file, kind):
-                yield self._member(entry.path, member)
+            for number, member in enumerate(members(entry.file, kind)):
+                yield self._member(entry.path, member) if number >= skip else entry
         except ArchiveStopped as stopped:
             yield replace(entry, kind="other", file="", fault=stopped.fault)
             return
@@ -124,8 +180,8 @@ class _Scan:
 
     def _unpack(self, entry: Entry, head: bytes, member: Member) -> Entry:
         """Write a wanted member to a file."""
-        self.unpacked += 1
-        file = self.unpack_into / f"{self.unpacked:07d}"
+        self.position.unpacked += 1
+        file = self.unpack_into / f"{self.position.unpacked:07d}"
         size = 0
         try:
             self.unpack_into.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,13 @@
 """Every file below a folder, in an order that does not depend on the file system."""
 
+import contextlib
 import errno
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from endplate.imaging.scan_entry import Fault
 
@@ -31,7 +33,7 @@ def printable_path(path: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def walk(root: str) -> Iterator[Found]:
+def walk(root: str, apart: Sequence[Path] = ()) -> Iterator[Found]:
     """All files below `root`, folder by folder, names in order of their code points.
 
     Links to folders are followed after all real folders, and each folder is entered once, so
@@ -41,8 +43,10 @@ def walk(root: str) -> Iterator[Found]:
     ----------
     root : str
         A folder.
+    apart : sequence of Path
+        Folders that are not entered.
     """
-    entered: set[tuple[int, int]] = set()
+    entered = _identities(apart)
     folders: list[str] = [""]
     links: deque[str] = deque()
     while folders or links:
@@ -71,6 +75,16 @@ def walk(root: str) -> Iterator[Found]:
             else:
                 yield found
         folders.extend(reversed(below))
+
+
+def _identities(folders: Sequence[Path]) -> set[tuple[int, int]]:
+    """Device and number of the folders that there are."""
+    found = set()
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            status = folder.stat()
+            found.add((status.st_dev, status.st_ino))
+    return found
 
 
 def _look(child: "os.DirEntry[str]", path: str) -> Found | None:

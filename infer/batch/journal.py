@@ -9,17 +9,20 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from endplate.errors import InputError
+from endplate.imaging.scan import ScanPosition
 from endplate.imaging.scan_entry import Entry, Fault
 from endplate.infer.batch.task import Outcome, Task
 
 __all__ = ["Journal", "Line"]
 
-_FORM: Final = "endplate/batch-journal/1"
+_FORM: Final = "endplate/batch-journal/2"
 _AT_ONCE: Final = 500
+_SCANNED_AT_ONCE: Final = 200
 _TABLES: Final = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS entry (
@@ -107,28 +110,49 @@ class Journal:
     def note(self, name: str, value: Any) -> None:
         """Note a plain value."""
         with self._db:
-            self._db.execute(
-                "INSERT OR REPLACE INTO about VALUES (?, ?)", (name, json.dumps(value))
-            )
+            self._note(name, value)
 
-    def record_scan(self, scanned: Iterable[tuple[Entry, Fault | None]]) -> None:
-        """Record a whole scan; an earlier, broken-off one is forgotten.
+    def _note(self, name: str, value: Any) -> None:
+        """Note a value within a transaction."""
+        self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, json.dumps(value)))
+
+    def scan_position(self) -> ScanPosition:
+        """How far the scan is: at its beginning if there was none."""
+        return ScanPosition(**(self.about("scan position") or {}))
+
+    def record_scan(
+        self,
+        scanned: Iterable[tuple[Entry, Fault | None]],
+        position: ScanPosition | None = None,
+    ) -> None:
+        """Record a scan from where it was interrupted to its end.
 
         Of files that hold the same DICOM instance, the first waits and the others are copies.
+
+        Parameters
+        ----------
+        position : ScanPosition, optional
+            Of the scan, which keeps it up to date: from there it can go on.
         """
+        (number,) = self._db.execute("SELECT count(*) FROM entry").fetchone()
+        source = iter(scanned)
+        while some := list(islice(source, _SCANNED_AT_ONCE)):
+            with self._db:
+                self._db.executemany(
+                    "INSERT INTO entry (number, path, file, size, kind, instance, header, state,"
+                    " code, sentence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (_row(i, e, fault) for i, (e, fault) in enumerate(some, number + 1)),
+                )
+                if position is not None:
+                    self._note("scan position", asdict(position))
+            number += len(some)
         with self._db:
-            self._db.execute("DELETE FROM entry")
-            self._db.executemany(
-                "INSERT INTO entry (number, path, file, size, kind, instance, header, state, code,"
-                " sentence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (_row(i, e, fault) for i, (e, fault) in enumerate(scanned, 1)),
-            )
             self._db.execute(
                 "UPDATE entry SET state = 'copy' WHERE state = 'waiting' AND instance <> '' AND"
                 " EXISTS (SELECT 1 FROM entry AS other WHERE other.instance = entry.instance"
                 " AND other.state IN ('waiting', 'copy') AND other.number < entry.number)"
             )
-            self._db.execute("INSERT OR REPLACE INTO about VALUES ('scanned', 'true')")
+            self._note("scanned", True)
 
     def waiting(self) -> Iterator[Task]:
         """Films to read, in the order of the scan; also those that come to wait meanwhile."""

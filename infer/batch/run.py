@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from endplate.errors import InputError
 from endplate.imaging.pseudonyms import load_key
-from endplate.imaging.scan import scan
+from endplate.imaging.scan import ScanPosition, scan
 from endplate.imaging.scan_entry import Entry, Fault
 from endplate.imaging.select import Selection, load_selection
 from endplate.infer.batch.engine import Engine, LocalEngine
@@ -67,6 +67,9 @@ def run_batch(options: BatchOptions, progress: Reports | None = None) -> BatchRe
 
 
 def _make_folders(options: BatchOptions) -> None:
+    here = None if is_remote(options.output) else Path(options.output).resolve()
+    if options.export.resolve() in (here, options.private_folder.resolve()):
+        raise InputError(f"{options.output}: is the export itself; name another folder")
     try:
         if not is_remote(options.output):
             Path(options.output).mkdir(parents=True, exist_ok=True)
@@ -158,21 +161,36 @@ class _Run:
                 )
 
     def _scan(self) -> None:
-        """Look at every file, once."""
-        unpacked = self.options.private_folder / _UNPACKED
-        shutil.rmtree(unpacked, ignore_errors=True)
+        """Look at every file, once: from where an earlier call stopped."""
+        position = self.journal.scan_position()
+        if position.files == position.entries == 0:
+            shutil.rmtree(self._unpacked, ignore_errors=True)
         self.progress.phase("scanning files", None)
-        entries = scan(self.options.export, unpacked.absolute(), self.selection.reads)
-        self.journal.record_scan(self._judged(entries))
+        entries = self._entries(position)
+        self.journal.record_scan(self._judged(entries), position)
+
+    @property
+    def _unpacked(self) -> Path:
+        """Folder of the members of archives."""
+        return self.options.private_folder.absolute() / _UNPACKED
+
+    def _entries(self, position: ScanPosition) -> Iterator[Entry]:
+        """The scan, without what this batch writes itself."""
+        apart = [self.options.private_folder]
+        if not is_remote(self.options.output):
+            apart.append(Path(self.options.output))
+        return scan(
+            self.options.export,
+            self._unpacked,
+            self.selection.reads,
+            position=position,
+            apart=apart,
+        )
 
     def _judged(self, entries: Iterator[Entry]) -> Iterator[tuple[Entry, Fault | None]]:
         """Entries with the reason why they are left out, if they are."""
-        own = None if is_remote(self.options.output) else _absolute(self.options.output)
-        root = _absolute(self.options.export)
         for entry in entries:
             self.progress.step()
-            if own is not None and f"{root}/{entry.path}".startswith(f"{own}/"):
-                continue  # the results of this batch, written into its export
             fault = entry.fault
             if fault is None and entry.kind != "container":
                 fault = self.selection.leaves_out(entry)
@@ -210,7 +228,7 @@ class _Run:
 
     def _clean(self) -> None:
         """Remove the unpacked members of archives."""
-        shutil.rmtree(self.options.private_folder / _UNPACKED, ignore_errors=True)
+        shutil.rmtree(self._unpacked, ignore_errors=True)
 
 
 def _absolute(path: str | Path) -> str:

@@ -1,11 +1,15 @@
 """Scanning exports: order, kinds of files, archives, links, damage, speed of the header walk."""
 
 import io
+import json
 import os
 import struct
 import tarfile
 import zipfile
+from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from endplate.errors import InputError
-from endplate.imaging.scan import scan
+from endplate.imaging.scan import ScanPosition, scan
 from endplate.imaging.scan_entry import Entry, FilmHeader
 from endplate.imaging.scan_header import read_header
 
@@ -319,3 +323,36 @@ def test_a_dicomdir_alone_stands_for_what_it_lists(tmp_path: Path) -> None:
 def test_no_such_export(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cannot be scanned"):
         list(scan(tmp_path / "nothing", tmp_path))
+
+
+def test_an_interrupted_scan_goes_on(tmp_path: Path) -> None:
+    root = tmp_path / "export"
+    root.mkdir()
+    for name in ("a", "c", "z"):
+        (root / name).write_bytes(dicom_bytes(described()))
+    with zipfile.ZipFile(root / "b.zip", "w") as archive:
+        for i in range(3):
+            archive.writestr(f"IM{i}", dicom_bytes(described()) + bytes(i))
+    with tarfile.open(root / "d.tar", "w") as tar:
+        tar.add(root / "a", "IM4")
+        tar.add(root / "c", "IM5")
+    (root / "results").mkdir()
+    (root / "results" / "of the batch").touch()
+    options: dict[str, Any] = {"apart": [root / "results"]}
+    whole = list(scan(root, tmp_path / "whole", **options))
+    assert len(whole) == 10
+    for stop in range(len(whole)):
+        folder = tmp_path / f"stopped-{stop}"
+        position = ScanPosition()
+        begun = list(islice(scan(root, folder, position=position, **options), stop))
+        again = ScanPosition(**json.loads(json.dumps(asdict(position))))
+        ended = list(scan(root, folder, position=again, **options))
+        assert [e.path for e in begun + ended] == [e.path for e in whole]
+        assert [Path(e.file).name for e in begun + ended] == [Path(e.file).name for e in whole]
+        for entry in begun + ended:
+            assert entry.kind == "container" or Path(entry.file).stat().st_size == entry.size
+        assert len(list(folder.iterdir())) == 5
+        assert again.files == 5
+    (root / "a").rename(root / "aa")
+    with pytest.raises(InputError, match="has changed since its scan was interrupted"):
+        list(scan(root, tmp_path / "x", position=ScanPosition(1, "a"), **options))

@@ -1,7 +1,9 @@
 """Parts of a batch by themselves: the choice within a study, the journal, workers, progress."""
 
+import contextlib
 import io
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from endplate.errors import InputError
+from endplate.imaging.scan import scan
 from endplate.imaging.scan_entry import Entry, Fault, FilmHeader
 from endplate.imaging.select import load_selection
 from endplate.infer.batch.isolate import Isolated
@@ -100,6 +103,42 @@ def test_a_journal_has_one_writer(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no journal, but long enough to be looked at" * 30)
     with pytest.raises(InputError, match="no journal"):
         Journal(tmp_path / "text")
+
+
+def test_a_scan_that_is_killed_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("endplate.infer.batch.journal._SCANNED_AT_ONCE", 3)
+    root = tmp_path / "export"
+    root.mkdir()
+    for i in range(10):
+        (root / f"film{i}").write_bytes(film(i % 4))
+    looked_at: list[str] = []
+
+    def call(stop: int | None) -> list[tuple[int, str, str]]:
+        journal = Journal(tmp_path / "journal.sqlite")
+        position = journal.scan_position()
+
+        def judged() -> Iterator[tuple[Entry, None]]:
+            for count, entry in enumerate(scan(root, tmp_path / "unpacked", position=position)):
+                if count == stop:
+                    raise KeyboardInterrupt
+                looked_at.append(entry.path)
+                yield entry, None
+
+        with contextlib.suppress(KeyboardInterrupt):
+            journal.record_scan(judged(), position)
+        assert bool(journal.about("scanned")) == (stop is None)
+        lines = [(x.number, x.path, x.state) for x in journal.lines()]
+        journal.close()
+        return lines
+
+    assert len(call(4)) == 3
+    assert len(call(5)) == 6
+    states = ["waiting"] * 4 + ["copy"] * 6
+    assert call(None) == [(i + 1, f"film{i}", state) for i, state in enumerate(states)]
+    # Nothing that was recorded was looked at again: one and two had not been.
+    assert len(looked_at) == 10 + 1 + 2
 
 
 def test_a_copy_waits_once_its_original_failed(tmp_path: Path) -> None:
