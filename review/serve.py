@@ -5,6 +5,7 @@ import getpass
 import ipaddress
 import os
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -170,6 +171,15 @@ def _check_network(options: ReviewOptions) -> None:
     for path in (options.tls_cert, options.tls_key):
         if path is not None and not path.is_file():
             raise InputError(f"{path}: no such file")
+    if options.tls_cert is not None:
+        try:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(options.tls_cert, options.tls_key)
+        except (ssl.SSLError, OSError) as error:
+            raise InputError(
+                f"--tls-cert {options.tls_cert}, --tls-key {options.tls_key}: are no certificate"
+                f" and its key in PEM ({error.strerror or error})"
+            ) from None
     open_to_all = not is_loopback(options.host) and options.tls_cert is None
     if open_to_all and not options.insecure_network:
         raise InputError(

@@ -1,7 +1,13 @@
 """The command: what it refuses, what it prints, that it serves."""
 
+import contextlib
+import http.client
+import http.cookiejar
+import json
 import re
+import shutil
 import signal
+import ssl
 import subprocess
 import sys
 import urllib.error
@@ -17,6 +23,8 @@ from endplate.reports.reading_json import read_reading
 from endplate.review.from_store import check_out, file_into, is_store, work_folder
 from endplate.review.library import Library
 from endplate.review.serve import ReviewOptions, allowed_hosts, is_loopback, review
+
+from .conftest import wire
 
 
 def test_hosts():
@@ -47,27 +55,97 @@ def test_errors_are_sentences(tmp_path, capsys):
     assert "unknown role 'king'" in capsys.readouterr().err
 
 
-def test_the_server_serves_and_keeps_a_second_one_off(results):
+@contextlib.contextmanager
+def serving(results, *options):
+    """The command as a process; gives the address and query of anna's link."""
     code = "from endplate.infer.cli import main; raise SystemExit(main())"
-    command = [sys.executable, "-P", "-c", code, "review", str(results), "--user", "anna:reviewer"]
+    who = ["review", str(results), "--user", "anna:reviewer"]
+    command = [sys.executable, "-P", "-c", code, *who, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            assert "3 films" in server.stdout.readline()
+            server.stdout.readline()
             link = server.stdout.readline()
-            found = re.search(r"anna \(reviewer\): (http://127\.0\.0\.1:\d+/)(\?token=\S+)", link)
+            found = re.search(r"(https?://[^/]+/)(\?token=\S+)", link)
             assert found, link
-            opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-            page = opener.open(found[1] + found[2], timeout=20)
-            assert b"endplate review" in page.read()
-            assert "server" not in {k.lower() for k in page.headers}
-            with pytest.raises(urllib.error.HTTPError, match="401"):
-                urllib.request.urlopen(found[1], timeout=20)
-            with pytest.raises(InputError, match="another endplate review"):
-                review(ReviewOptions(str(results)))
+            yield found[1], found[2]
         finally:
             server.send_signal(signal.SIGINT)
             assert server.wait(20) == 0
+
+
+def test_the_server_serves_and_keeps_a_second_one_off(results):
+    with serving(results) as (address, query):
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        page = opener.open(address + query, timeout=20)
+        assert b"endplate review" in page.read()
+        assert "server" not in {k.lower() for k in page.headers}
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(address, timeout=20)
+        with pytest.raises(InputError, match="another endplate review"):
+            review(ReviewOptions(str(results)))
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A self-signed certificate of localhost and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs openssl: to make a certificate")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    names = "subjectAltName=DNS:localhost,DNS:spine.example"
+    kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    files = ["-out", str(cert), "-keyout", str(key)]
+    command = ["openssl", "req", "-x509", *kind, "-subj", "/CN=localhost", "-addext", names, *files]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return cert, key
+
+
+def test_beyond_this_machine_with_a_certificate(results, certificate):
+    cert, key = certificate
+    options = ["--host", "0.0.0.0", "--name", "localhost"]
+    tls = ["--tls-cert", str(cert), "--tls-key", str(key)]
+    with serving(results, *options, *tls) as (address, query):
+        assert re.fullmatch(r"https://localhost:\d+/", address)
+        trusting = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=str(cert)))
+        jar = http.cookiejar.CookieJar()
+        cookies = urllib.request.HTTPCookieProcessor(jar)
+        opener = urllib.request.build_opener(trusting, cookies)
+        assert b"endplate review" in opener.open(address + query, timeout=20).read()
+        (cookie,) = jar
+        assert cookie.secure
+        session = json.loads(opener.open(f"{address}api/session", timeout=20).read())
+        (first, *_) = json.loads(opener.open(f"{address}api/films", timeout=20).read())["films"]
+        film = json.loads(opener.open(f"{address}api/films/{first['key']}", timeout=20).read())
+
+        def sign(origin):
+            body = json.dumps({**wire(film), "verdict": "accepted"}).encode()
+            headers = {"x-endplate-csrf": session["csrf"], "origin": origin}
+            path = f"{address}api/films/{first['key']}/sign"
+            return opener.open(urllib.request.Request(path, body, headers), timeout=20).status
+
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            sign(address.rstrip("/").replace("https", "http"))
+        assert sign(address.rstrip("/")) == 200
+        with pytest.raises(urllib.error.URLError, match="certificate"):
+            urllib.request.urlopen(address, timeout=20)
+        with pytest.raises((urllib.error.URLError, http.client.HTTPException, OSError)):
+            urllib.request.urlopen(address.replace("https", "http"), timeout=20)
+
+
+def test_beyond_this_machine_in_clear_by_explicit_choice(results):
+    options = ["--host", "0.0.0.0", "--name", "localhost", "--insecure-network"]
+    with serving(results, *options) as (address, query):
+        assert address.startswith("http://localhost:")
+        opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        assert b"endplate review" in opener.open(address + query, timeout=20).read()
+
+
+def test_a_certificate_that_is_none_is_told(results, tmp_path, capsys):
+    (tmp_path / "x.pem").write_text("nothing")
+    files = ["--tls-cert", str(tmp_path / "x.pem"), "--tls-key", str(tmp_path / "x.pem")]
+    assert main(["review", str(results), *files]) == 2
+    assert "x.pem" in capsys.readouterr().err
 
 
 def test_a_store_is_checked_out_and_signed_readings_go_back(results, tmp_path):
