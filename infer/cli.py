@@ -281,6 +281,12 @@ def evaluate(context: typer.Context) -> int:
 
 
 @app.command(context_settings=_OVERRIDES)
+def accuracy(context: typer.Context) -> int:
+    """Evaluate everything and write docs/accuracy.md: endplate accuracy KEY=VALUE ..."""
+    return _run_training_command("accuracy", context.args)
+
+
+@app.command(context_settings=_OVERRIDES)
 def export(context: typer.Context) -> int:
     """Write trained networks as ONNX and check them: endplate export KEY=VALUE ..."""
     return _run_training_command("export", context.args)

@@ -9,7 +9,7 @@ annotated body that belongs to none is *unmatched*.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -20,12 +20,33 @@ from endplate.geometry.levels import CORNERS, POINTS
 from endplate.geometry.measure import measure
 from endplate.study.reading import Reading
 
-__all__ = ["JUDGED_LEVELS", "BodyResult", "FilmResult", "Truth", "judge_film", "summarise"]
+__all__ = [
+    "JUDGED_LEVELS",
+    "MEASURES",
+    "BodyResult",
+    "FilmResult",
+    "Truth",
+    "judge_film",
+    "summarise",
+]
 
 #: Levels whose points are judged.
 JUDGED_LEVELS: Final = ("T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5")
 _CORNER_ROWS: Final = [POINTS.index(c) for c in CORNERS]
-_MEASURES: Final = (
+#: Measures that are compared with those of the annotation.
+MEASURES: Final = (
+    "vertebral_kyphosis_deg",
+    "regional_kyphosis_deg",
+    "gardner_mono_above_deg",
+    "Ha_Hp",
+    "Hm_Hp",
+    "loss_ant_pct",
+    "loss_mid_pct",
+    "loss_post_pct",
+    "max_height_loss_pct",
+)
+#: Those of them that the table of `summarise` shows.
+_SUMMARISED: Final = (
     "vertebral_kyphosis_deg",
     "regional_kyphosis_deg",
     "Ha_Hp",
@@ -37,7 +58,9 @@ _MEASURES: Final = (
 class Truth:
     """What an annotator marked on one film.
 
-    `vertebrae` decide what is found and named; points are judged on `exact`.
+    `vertebrae` decide what is found and named; points are judged on `exact`. `hardware` says
+    whether there is metal on the film, `metal_levels` in which bodies, where that is known;
+    `extent` which part of the spine the film shows.
     """
 
     name: str
@@ -48,6 +71,8 @@ class Truth:
     levels_doubtful: bool = False
     quality: str = ""
     hardware: bool = False
+    metal_levels: tuple[str, ...] = ()
+    extent: str = ""
 
     @property
     def sacrum_visible(self) -> bool:
@@ -59,8 +84,10 @@ class Truth:
 class BodyResult:
     """One annotated body and what was made of it.
 
-    `errors` are distances of the points in percent of the depth, NaN where not judged; `kyphosis`
-    and the like are (predicted, true, low, high of the 90 % interval).
+    `errors` are distances of the points in percent of the depth, NaN where not judged; `scores`
+    are the same errors along and across the superior endplate, over their standard deviation;
+    `measures` are (predicted, true, low, high of the 90 % interval); `least_ratio` is the smaller
+    of Ha/Hp and Hm/Hp as annotated.
     """
 
     level: str
@@ -68,6 +95,8 @@ class BodyResult:
     named: str | None
     errors: FloatArray
     measures: Mapping[str, tuple[float, float, float, float]] = field(default_factory=dict)
+    scores: FloatArray = field(default_factory=lambda: np.full((6, 2), np.nan))
+    least_ratio: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,10 +128,11 @@ def judge_film(truth: Truth, reading: Reading) -> FilmResult:
     """Compare a reading with an annotation."""
     predicted = [v for v in reading.vertebrae if not np.isnan(v.points[_CORNER_ROWS]).any()]
     centres = [v.points[_CORNER_ROWS].mean(axis=0) for v in predicted]
-    complete = [v for v in truth.vertebrae if not np.isnan(v.points[_CORNER_ROWS]).any()]
+    complete = [v for v in truth.vertebrae if v.has(*CORNERS)]
     used: set[int] = set()
     bodies = []
     true_measures = _measures(tuple(truth.exact.values()))
+    ratios = {b.level: _least_ratio(b.level, true_measures) for b in complete}
     for body in complete:
         centre = body.points[_CORNER_ROWS].mean(axis=0)
         distances = {
@@ -110,10 +140,14 @@ def judge_film(truth: Truth, reading: Reading) -> FilmResult:
         }
         best = min(distances, key=lambda i: distances[i], default=None)
         if best is None or distances[best] >= body.depth_px / 2:
-            bodies.append(BodyResult(body.level, False, None, np.full(6, np.nan)))
+            missed = BodyResult(
+                body.level, False, None, np.full(6, np.nan), least_ratio=ratios[body.level]
+            )
+            bodies.append(missed)
             continue
         used.add(best)
-        bodies.append(_judge_body(body, predicted[best], truth, reading, true_measures))
+        judged = _judge_body(body, predicted[best], truth, reading, true_measures)
+        bodies.append(replace(judged, least_ratio=ratios[body.level]))
     marked = [v.points[_CORNER_ROWS].mean(axis=0)[1] for v in complete]
     marked += [float(np.mean(b[:, 1])) for b in truth.other_bodies]
     unmatched = sum(
@@ -138,16 +172,36 @@ def _judge_body(
     reading: Reading,
     true_measures: Mapping[tuple[str, str], float],
 ) -> BodyResult:
-    errors = np.full(6, np.nan)
+    errors, scores = np.full(6, np.nan), np.full((6, 2), np.nan)
     measures: dict[str, tuple[float, float, float, float]] = {}
     exact = truth.exact.get(body.level)
     if exact is not None and body.level in JUDGED_LEVELS and exact.has(*CORNERS):
         errors = 100 * np.hypot(*(predicted.points - exact.points).T) / exact.depth_px
+        scores = _scores(predicted, exact)
         for m in reading.measurements:
             key = (m.name, body.level)
-            if m.level == predicted.level and key in true_measures and m.name in _MEASURES:
+            if m.level == predicted.level and key in true_measures and m.name in MEASURES:
                 measures[m.name] = (m.value, true_measures[key], *m.interval90)
-    return BodyResult(body.level, True, predicted.level, errors, measures)
+    return BodyResult(body.level, True, predicted.level, errors, measures, scores)
+
+
+def _scores(predicted: Vertebra, exact: Vertebra) -> FloatArray:
+    """(6, 2) errors along and across the superior endplate over their standard deviation."""
+    if predicted.covariance is None:
+        return np.full((6, 2), np.nan)
+    along = (exact.points[2] - exact.points[0]) / exact.depth_px
+    axes = np.stack([along, [-along[1], along[0]]])
+    blocks = predicted.covariance.reshape(6, 2, 6, 2)[range(6), :, range(6)]
+    variance = np.einsum("ai,kij,aj->ka", axes, blocks, axes)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scores: FloatArray = (predicted.points - exact.points) @ axes.T / np.sqrt(variance)
+    return scores
+
+
+def _least_ratio(level: str, measures: Mapping[tuple[str, str], float]) -> float:
+    """Smaller of Ha/Hp and Hm/Hp, of Ha/Hp alone without middle points; NaN without either."""
+    ratios = [measures[name, level] for name in ("Ha_Hp", "Hm_Hp") if (name, level) in measures]
+    return min(ratios, default=math.nan)
 
 
 def _measures(vertebrae: Sequence[Vertebra]) -> dict[tuple[str, str], float]:
@@ -155,7 +209,7 @@ def _measures(vertebrae: Sequence[Vertebra]) -> dict[tuple[str, str], float]:
     return {
         (m.name, m.level): m.value
         for m in measure(vertebrae, UNCALIBRATED)
-        if m.name in _MEASURES and not math.isnan(m.value)
+        if m.name in MEASURES and not math.isnan(m.value)
     }
 
 
@@ -188,7 +242,7 @@ def summarise(results: Sequence[FilmResult]) -> dict[str, float | int | None]:
         "wrong_namings_flagged_pct": _percent([_is_uncertain(r) for r in wrong]),
         "right_namings_flagged_pct": _percent([_is_uncertain(r) for r in named if r.named_right]),
     }
-    for name in _MEASURES:
+    for name in _SUMMARISED:
         out.update(_measure_figures(name, bodies))
     return out
 

@@ -21,6 +21,7 @@ from endplate.train.accuracy import FilmResult, Truth, judge_film, summarise
 from endplate.train.calibrate import Residual, fit_lateral, fit_points, residual_of
 from endplate.train.calibrate_naming import NamingCase, fit_naming
 from endplate.train.data import FilmSet
+from endplate.train.readers import NETWORKS, load_reader
 from endplate.train.tables import accuracy_markdown
 from endplate.train.truths import load_cases
 
@@ -29,10 +30,16 @@ __all__ = ["EvaluateConfig", "Evaluation", "run_evaluation"]
 
 @dataclass
 class EvaluateConfig:
-    """What to evaluate on what.
+    """Whom to evaluate on what.
 
     Parameters
     ----------
+    reader : str
+        ``networks``: those of `weights`. Else the readings of somebody else, as a COCO file
+        (``annotations-second-reader.json``, or another model's output with ``score``) or a
+        folder of reading JSONs; films that it has no reading of are left out.
+    least_score : float
+        Of a COCO file: annotations with a lower ``score`` are left out.
     weights : str
         Folder of the networks; ``FOLD`` in it stands for the number of the fold whose
         subjects they were not trained on. Without ``FOLD`` the same networks read all films,
@@ -49,6 +56,8 @@ class EvaluateConfig:
 
     data: str = ""
     simulated: str = ""
+    reader: str = NETWORKS
+    least_score: float = 0.0
     weights: str = ""
     out: str = "runs/evaluation"
     folds: int = 5
@@ -106,8 +115,12 @@ def run_evaluation(config: EvaluateConfig, out: Path) -> Evaluation:
     Raises
     ------
     InputError
-        If there are no films, or the weights of a fold are missing.
+        If there are no films, or the weights of a fold or the readings are missing.
     """
+    if config.reader != NETWORKS:
+        evaluation = _judge_other(config)
+        _write(evaluation, config, out, ())
+        return evaluation
     base = Calibrations.uncalibrated()
     cases, unreadable = _read_all(config, base)
     if not cases:
@@ -134,6 +147,35 @@ def run_evaluation(config: EvaluateConfig, out: Path) -> Evaluation:
     evaluation = _judge(config, cases, per_fold, base, unreadable, fitted)
     _write(evaluation, config, out, residuals)
     return evaluation
+
+
+def _judge_other(config: EvaluateConfig) -> Evaluation:
+    """Judge readings that somebody else made, on the films that they are of."""
+    folds = _folds(config)
+    films: dict[str, list[FilmResult]] = {}
+    negatives: dict[str, list[Reading]] = {}
+    images: dict[str, Path] = {}
+    for one in config.sets.values():
+        reference = Path(one.annotations) if one.annotations else None
+        readings = load_reader(Path(config.reader), reference, config.least_score)
+        for path, truth, fold in load_cases(one, config.folds):
+            reading = readings.get(path.name)
+            if reading is None or fold not in folds:
+                continue
+            if truth is None:
+                negatives.setdefault(one.name, []).append(reading)
+            else:
+                films.setdefault(one.name, []).append(judge_film(truth, reading))
+                images[truth.name] = path
+    if not films and not negatives:
+        raise InputError(f"reader={config.reader}: has none of the films of the sets")
+    return Evaluation(
+        {g: tuple(r) for g, r in films.items()},
+        {g: tuple(r) for g, r in negatives.items()},
+        (),
+        None,
+        images,
+    )
 
 
 def _fit(
@@ -237,9 +279,7 @@ def _judge(
             if case.fold not in readers:
                 calibrations = per_fold.get(case.fold, fitted or base)
                 readers[case.fold] = _reader(config, case.fold, calibrations)
-            reader = readers[case.fold]
-            result = reader.find(case.radiograph.pixels, case.radiograph.calibration)
-            reading = reader.report(case.radiograph, result)
+            reading = _reading_again(case, readers[case.fold])
             if case.truth is None:
                 negatives.setdefault(case.group, []).append(reading)
             else:
@@ -252,6 +292,15 @@ def _judge(
         fitted,
         {c.truth.name: c.path for c in cases if c.truth is not None},
     )
+
+
+def _reading_again(case: _Read, reader: FilmReader) -> Reading:
+    """The film named and judged with what was fitted on the other folds."""
+    result = case.found
+    # a film rejected for its view stays rejected whatever the naming: no need to look again
+    if result.found.scores.lateral >= reader.calibrations.lateral:
+        result = reader.find(case.radiograph.pixels, case.radiograph.calibration)
+    return reader.report(case.radiograph, result)
 
 
 def _write(

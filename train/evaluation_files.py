@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from endplate.geometry.landmarks import FloatArray
+from endplate.imaging.radiograph import GreyImage
 from endplate.imaging.read import read_radiograph
 from endplate.reports.overlay import draw_overlay
 from endplate.reports.reading_json import write_reading
@@ -22,7 +23,7 @@ _COLUMNS: Final = (
     *("mean_error_pct", "named_right", "level_probability", "quality", "hardware"),
 )
 
-__all__ = ["write_films", "write_overlays", "write_plots", "write_readings"]
+__all__ = ["overlay_of", "write_films", "write_overlays", "write_plots", "write_readings"]
 
 
 def write_films(evaluation: Evaluation, path: Path) -> None:
@@ -84,14 +85,13 @@ def write_overlays(evaluation: Evaluation, folder: Path, count: int) -> None:
         }
         for place, films in chosen.items():
             for i, film in enumerate(films):
-                image = _overlay(film, evaluation.images[film.truth.name])
+                image = overlay_of(film, read_radiograph(evaluation.images[film.truth.name]).pixels)
                 stem = Path(film.truth.name).stem
                 cv2.imwrite(str(folder / f"{group}-{place}-{i}-{stem}.png"), image)
 
 
-def _overlay(film: FilmResult, path: Path) -> Any:
+def overlay_of(film: FilmResult, pixels: GreyImage, long_side: int = 1600) -> Any:
     """The reading with the annotation drawn on the film beneath it, as small white crosses."""
-    pixels = read_radiograph(path).pixels
     image: Any = np.array(pixels)
     white = int(image.max())
     size = max(3, min(image.shape) // 200)
@@ -101,7 +101,7 @@ def _overlay(film: FilmResult, path: Path) -> Any:
             cv2.drawMarker(
                 image, place, white, cv2.MARKER_TILTED_CROSS, 2 * size, max(1, size // 3)
             )
-    return draw_overlay(image, film.reading)
+    return draw_overlay(image, film.reading, long_side=long_side)
 
 
 def write_plots(evaluation: Evaluation, out: Path) -> None:
