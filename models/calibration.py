@@ -11,9 +11,18 @@ from endplate.errors import InputError
 from endplate.geometry.landmarks import FloatArray
 from endplate.models.naming import NamingConfig
 
-__all__ = ["Calibrations", "PointErrors"]
+__all__ = ["USUAL_SPREAD", "Calibrations", "PointErrors", "blur_of"]
 
-CALIBRATION_SCHEMA: Final = "endplate/calibration/1"
+CALIBRATION_SCHEMA: Final = "endplate/calibration/2"
+
+
+#: Width of a usual heat map in body depths: what the floors refer to.
+USUAL_SPREAD: Final = 0.04
+#: How much sharper or more blurred than usual a map is believed to be.
+_SHARPEST: Final = 0.2
+_BLURREST: Final = 5.0
+#: Greatest standard deviation of a coordinate in body depths.
+_GREATEST_SD: Final = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,15 +33,16 @@ class PointErrors:
     ----------
     floor : (12,) array
         Standard deviations in body depths of x and y of the six points where the heat maps are
-        sharp: x along the endplate, y along the column.
-    gain : float
-        How much of the heat map's own variance is added.
+        as wide as usual: x along the endplate, y along the column.
+    power : float
+        How fast they grow with the width of the maps: a blurred map means a bad point, and more
+        than in proportion, because even the map of a perfect point has a width.
     correlation : (12, 12) array
         Correlation of the errors.
     """
 
     floor: FloatArray
-    gain: float
+    power: float
     correlation: FloatArray
 
     def covariance(self, spread: FloatArray) -> FloatArray:
@@ -41,11 +51,25 @@ class PointErrors:
         Parameters
         ----------
         spread : (6, 2) array
-            Variance of the heat maps along x and y, in depths squared.
+            Variance of the heat maps along x and y, in depths squared; 0 where there is none.
         """
-        sd = np.sqrt(self.floor**2 + self.gain * spread.reshape(12))
+        sd = np.minimum(self.floor * blur_of(spread) ** self.power, _GREATEST_SD)
         out: FloatArray = sd[:, None] * self.correlation * sd[None, :]
         return out
+
+
+def blur_of(spread: FloatArray) -> FloatArray:
+    """(12,) widths of the maps over the usual one, half each map's own and half its body's.
+
+    One map says little of itself; those of one body are wide for the same reasons.
+    """
+    own = np.sqrt(spread.reshape(12)) / USUAL_SPREAD
+    seen = own > 0
+    if not seen.any():
+        return np.ones(12)
+    body = float(np.exp(np.log(own[seen]).mean()))
+    out: FloatArray = np.clip(np.sqrt(np.where(seen, own, 1.0) * body), _SHARPEST, _BLURREST)
+    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +86,9 @@ class Calibrations:
         Namings less probable than this are flagged as uncertain.
     point_sd : float
         Points with a larger standard deviation, in body depths, are flagged.
+    measures : dict
+        Factor on the standard error of a measure, by its name: what the errors of the points do
+        not explain, such as what neighbouring bodies have in common. 1 where there is none.
     provenance : dict
         Command and data that made the numbers.
     """
@@ -71,6 +98,7 @@ class Calibrations:
     lateral: float = 0.5
     level_probability: float = 0.8
     point_sd: float = 0.08
+    measures: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -86,12 +114,13 @@ class Calibrations:
             "naming": naming,
             "points": {
                 "floor": np.round(self.points.floor, 5).tolist(),
-                "gain": round(self.points.gain, 5),
+                "power": round(self.points.power, 5),
                 "correlation": np.round(self.points.correlation, 4).tolist(),
             },
             "lateral": self.lateral,
             "level_probability": self.level_probability,
             "point_sd": self.point_sd,
+            "measures": {name: round(f, 3) for name, f in self.measures.items()},
             "provenance": dict(self.provenance),
         }
         return json.dumps(raw, indent=1) + "\n"
@@ -112,7 +141,7 @@ class Calibrations:
             points = raw["points"]
             errors = PointErrors(
                 np.array(points["floor"], dtype=np.float64).reshape(12),
-                float(points["gain"]),
+                float(points["power"]),
                 np.array(points["correlation"], dtype=np.float64).reshape(12, 12),
             )
             return cls(
@@ -121,7 +150,8 @@ class Calibrations:
                 float(raw["lateral"]),
                 float(raw["level_probability"]),
                 float(raw["point_sd"]),
+                {str(name): float(f) for name, f in raw["measures"].items()},
                 raw["provenance"],
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{where}: not a calibration file ({CALIBRATION_SCHEMA})") from error

@@ -9,13 +9,14 @@ import numpy as np
 from endplate.errors import InputError
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.infer.refine import Refined
-from endplate.models.calibration import PointErrors
+from endplate.models.calibration import PointErrors, blur_of
 
 __all__ = ["Residual", "fit_lateral", "fit_points", "kyphosis_scores", "residual_of"]
 
 _Z90: Final = 1.6449
-_GAINS: Final = (0.0, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+_POWERS: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
 _FEWEST: Final = 20
+_LEAST_FLOOR: Final = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,7 @@ def residual_of(refined: Refined, truth: Vertebra, fold: int, subject: str) -> R
 
 
 def fit_points(residuals: Sequence[Residual]) -> PointErrors:
-    """Fit floor, gain and correlation so that 90 % of the errors lie within 1.645 deviations.
+    """Fit floor, power and correlation so that 90 % of the errors lie within 1.645 deviations.
 
     The floor is one number for each kind of coordinate (corner or middle point, along or across
     the endplate), not for each of twelve: there are few films.
@@ -58,11 +59,11 @@ def fit_points(residuals: Sequence[Residual]) -> PointErrors:
     if len(residuals) < _FEWEST:
         raise InputError(f"only {len(residuals)} bodies to calibrate on; at least {_FEWEST}")
     errors = np.stack([r.error for r in residuals])
-    spreads = np.stack([r.spread.reshape(12) for r in residuals])
-    best = max((_fit_floor(errors, spreads, gain) for gain in _GAINS), key=lambda f: f[0])
-    _, gain, floor = best
-    z = errors / np.sqrt(floor**2 + gain * spreads)
-    return PointErrors(floor, gain, _correlation(np.clip(z, -3, 3)))
+    blurs = np.stack([blur_of(r.spread) for r in residuals])
+    best = max((_fit_floor(errors, blurs**power, power) for power in _POWERS), key=lambda f: f[0])
+    _, power, floor = best
+    z = errors / (floor * blurs**power)
+    return PointErrors(floor, power, _correlation(np.clip(z, -3, 3)))
 
 
 def kyphosis_scores(residuals: Iterable[Residual], errors: PointErrors) -> FloatArray:
@@ -92,36 +93,23 @@ def _groups() -> list[list[int]]:
 
 
 def _fit_floor(
-    errors: FloatArray, spreads: FloatArray, gain: float
+    errors: FloatArray, scale: FloatArray, power: float
 ) -> tuple[float, float, FloatArray]:
-    """Likelihood, gain, floor (12,) for one gain."""
+    """Likelihood (Student's t of four degrees of freedom), power, floor (12,) for one power."""
     floor = np.full(12, np.nan)
     likelihood = 0.0
     for group in _groups():
-        e, s = errors[:, group].ravel(), spreads[:, group].ravel()
+        e, s = errors[:, group].ravel(), scale[:, group].ravel()
         ok = ~np.isnan(e)
         e, s = e[ok], s[ok]
         if e.size < _FEWEST:
             floor[group] = 0.03
             continue
-        level = _solve_floor(e, gain * s)
+        level = max(float(np.quantile(np.abs(e) / s, 0.9)) / _Z90, _LEAST_FLOOR)
         floor[group] = level
-        sd = np.sqrt(level**2 + gain * s)
+        sd = level * s
         likelihood += float(np.sum(-2.5 * np.log1p((e / sd) ** 2 / 4) - np.log(sd)))
-    return likelihood, gain, floor
-
-
-def _solve_floor(errors: FloatArray, added: FloatArray) -> float:
-    """Floor at which 90 % of the errors lie within 1.645 deviations, by bisection."""
-    low, high = 1e-4, 0.5
-    for _ in range(40):
-        middle = (low * high) ** 0.5
-        inside = np.mean(np.abs(errors) <= _Z90 * np.sqrt(middle**2 + added))
-        if inside < 0.9:
-            low = middle
-        else:
-            high = middle
-    return high
+    return likelihood, power, floor
 
 
 def _correlation(z: FloatArray) -> FloatArray:

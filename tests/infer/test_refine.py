@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from endplate.infer.refine import VIEWS, View, refine
-from endplate.models.calibration import PointErrors
+from endplate.models.calibration import PointErrors, blur_of
 from endplate.models.resample import ImagePyramid
 
 from ..fakes import HEIGHT, DotRefiner
@@ -66,7 +66,7 @@ def test_covariances_are_those_of_the_calibration_in_pixels():
     one = out[0]
     np.testing.assert_allclose(one.covariance, one.covariance.T)
     assert np.linalg.eigvalsh(one.covariance).min() > 0
-    expected = (0.02**2 + one.spread.reshape(12)) * one.depth**2
+    expected = (0.02 * blur_of(one.spread) * one.depth) ** 2
     np.testing.assert_allclose(np.diag(one.covariance), expected, rtol=1e-6)
     assert (one.mass > 0.9).all()
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from endplate.errors import InputError
-from endplate.models.calibration import Calibrations, PointErrors
+from endplate.models.calibration import USUAL_SPREAD, Calibrations, PointErrors, blur_of
 from endplate.models.metadata import ModelMetadata
 from endplate.models.naming import NamingConfig
 
@@ -53,6 +53,7 @@ def calibrations() -> Calibrations:
         0.6,
         0.85,
         0.07,
+        {"vertebral_kyphosis_deg": 1.1},
         {"fitted_on": "nothing"},
     )
 
@@ -63,7 +64,8 @@ def test_calibrations_round_trip():
     assert after.naming == before.naming
     np.testing.assert_allclose(after.points.floor, before.points.floor, atol=1e-5)
     np.testing.assert_allclose(after.points.correlation, before.points.correlation, atol=1e-4)
-    assert after.points.gain == before.points.gain
+    assert after.points.power == before.points.power
+    assert after.measures == before.measures
     assert (after.lateral, after.level_probability, after.point_sd) == (0.6, 0.85, 0.07)
     assert after.provenance == {"fitted_on": "nothing"}
 
@@ -73,7 +75,8 @@ def test_calibrations_round_trip():
     [
         {"schema": "endplate/calibration/9"},
         {"naming": {"temprature": 1.0}},
-        {"points": {"floor": [1.0], "gain": 1.0, "correlation": []}},
+        {"points": {"floor": [1.0], "power": 1.0, "correlation": []}},
+        {"measures": [1.0]},
         {"points": None},
         {"lateral": "often"},
     ],
@@ -86,14 +89,23 @@ def test_other_files_are_no_calibrations(change):
         Calibrations.from_json("nonsense", "calibration.json")
 
 
-def test_covariances_of_points_add_floor_and_spread():
-    errors = PointErrors(np.full(12, 0.03), 0.5, np.eye(12))
-    spread = np.zeros((6, 2))
-    spread[2, 1] = 0.002
-    covariance = errors.covariance(spread)
-    expected = np.full(12, 0.0009)
-    expected[5] += 0.001
-    np.testing.assert_allclose(covariance, np.diag(expected), atol=1e-12)
+def test_blurred_maps_have_greater_errors():
+    errors = PointErrors(np.full(12, 0.03), 2.0, np.eye(12))
+    usual = np.full((6, 2), USUAL_SPREAD**2)
+    np.testing.assert_allclose(errors.covariance(usual), np.diag(np.full(12, 0.03**2)), atol=1e-12)
+    # maps twice as wide: four times the deviation
+    np.testing.assert_allclose(np.sqrt(np.diag(errors.covariance(4 * usual))), 0.12, rtol=1e-9)
+    one = usual.copy()
+    one[2, 1] *= 4
+    sd = np.sqrt(np.diag(errors.covariance(one)))
+    # half its own width, half that of all twelve
+    assert sd[5] == pytest.approx(0.03 * 2 ** (1 + 1 / 12), rel=1e-6)
+    assert sd[0] == pytest.approx(0.03 * 2 ** (1 / 12), rel=1e-6)
+    # missing points say nothing of the others, and nothing grows without bound
+    one[3:] = 0.0
+    assert np.isfinite(errors.covariance(one)).all()
+    assert np.diag(errors.covariance(1e4 * usual)).max() == pytest.approx(0.25**2)
+    np.testing.assert_allclose(blur_of(np.zeros((6, 2))), 1.0)
 
 
 def test_covariances_are_positive_definite():

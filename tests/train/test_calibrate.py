@@ -6,7 +6,7 @@ import pytest
 from endplate.errors import InputError
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.infer.refine import Refined
-from endplate.models.calibration import PointErrors
+from endplate.models.calibration import USUAL_SPREAD, PointErrors
 from endplate.train.calibrate import (
     Residual,
     fit_lateral,
@@ -25,7 +25,7 @@ def true_model() -> PointErrors:
     correlation = np.eye(12)
     for a, b in ((1, 3), (3, 5), (7, 9), (9, 11)):
         correlation[a, b] = correlation[b, a] = 0.5
-    return PointErrors(floor, 1.0, correlation)
+    return PointErrors(floor, 2.0, correlation)
 
 
 def simulate(count: int, seed: int, model: PointErrors, missing: float = 0.0) -> list[Residual]:
@@ -33,7 +33,7 @@ def simulate(count: int, seed: int, model: PointErrors, missing: float = 0.0) ->
     rng = np.random.default_rng(seed)
     out = []
     for i in range(count):
-        spread = rng.gamma(1.0, 0.0006, (6, 2))
+        spread = (USUAL_SPREAD * np.exp(rng.normal(0.0, 0.3, (6, 2)))) ** 2
         error = rng.multivariate_normal(np.zeros(12), model.covariance(spread))
         error[np.repeat(rng.random(6) < missing, 2)] = np.nan
         out.append(Residual(error, spread, i % 5, f"s{i // 6}"))
@@ -56,15 +56,15 @@ def test_ninety_percent_of_new_errors_lie_within_the_interval(fitted):
     fresh = simulate(2000, 1, true_model())
     assert coverage(fresh, fitted) == pytest.approx(0.90, abs=0.012)
     # of sharp maps and of blurred ones alike
-    sharp = [r for r in fresh if r.spread.mean() < 0.0004]
-    blurred = [r for r in fresh if r.spread.mean() > 0.0008]
+    sharp = [r for r in fresh if r.spread.mean() < 0.0016]
+    blurred = [r for r in fresh if r.spread.mean() > 0.0022]
     assert coverage(sharp, fitted) == pytest.approx(0.90, abs=0.03)
     assert coverage(blurred, fitted) == pytest.approx(0.90, abs=0.03)
 
 
 def test_the_model_comes_back(fitted):
     model = true_model()
-    assert fitted.gain in (0.5, 1.0, 2.0)
+    assert fitted.power in (1.5, 2.0, 2.5)
     np.testing.assert_allclose(fitted.floor, model.floor, rtol=0.15)
     # shrunk by a tenth, on purpose
     assert fitted.correlation[1, 3] == pytest.approx(0.45, abs=0.1)
@@ -87,7 +87,7 @@ def test_errors_without_any_use_for_the_heat_maps():
     # constant errors whatever the maps say: the gain must be small
     model = PointErrors(np.full(12, 0.03), 0.0, np.eye(12))
     errors = fit_points(simulate(500, 4, model))
-    assert errors.gain <= 0.1
+    assert errors.power <= 0.5
     assert coverage(simulate(1000, 5, model), errors) == pytest.approx(0.9, abs=0.015)
 
 
