@@ -15,6 +15,7 @@ from typing import Final
 import numpy as np
 
 from endplate.errors import GeometryError
+from endplate.geometry.landmarks import FloatArray
 from endplate.geometry.levels import check_level
 from endplate.geometry.measurement import Measurement
 from endplate.geometry.uncertainty import interval90, probability_above
@@ -105,6 +106,8 @@ def followup(
     post: Film | None,
     last: Film | None = None,
     settings: FollowUpSettings = DEFAULT_FOLLOWUP,
+    *,
+    covariances: Mapping[str, FloatArray] | None = None,
 ) -> tuple[Measurement, ...]:
     """Correction, loss and gain of every angle and height of `level`.
 
@@ -115,6 +118,10 @@ def followup(
     pre, post, last : Film or None
         The pre-operative, first post-operative and follow-up films; what needs a film that is
         None is absent.
+    covariances : mapping of (3, 3) arrays, optional
+        By name of the measure: covariance of its values on the three films, where their errors
+        are known together. Measures that are not named have independent errors but for the
+        share that `settings` states.
 
     Returns
     -------
@@ -133,13 +140,19 @@ def followup(
         {} if film is None else film.at(level) for film in films
     ]
     positions = tuple(None if film is None else film.position for film in films)
+    together = covariances or {}
     out: list[Measurement] = []
     for name in ANGLES:
         before, after, late = (x.get(name) for x in by_name)
-        out += angle_followup(before, after, late, settings, positions=positions)
+        joint = together.get(name)
+        out += angle_followup(before, after, late, settings, positions=positions, covariance=joint)
     for key in HEIGHTS:
-        before, after, late = (x.get(f"loss_{key}_pct") for x in by_name)
-        out += height_followup(key, before, after, late, settings, positions=positions)
+        name = f"loss_{key}_pct"
+        before, after, late = (x.get(name) for x in by_name)
+        joint = together.get(name)
+        out += height_followup(
+            key, before, after, late, settings, positions=positions, covariance=joint
+        )
     return tuple(out)
 
 
@@ -150,6 +163,7 @@ def angle_followup(
     settings: FollowUpSettings = DEFAULT_FOLLOWUP,
     *,
     positions: Sequence[str | None] = (None, None, None),
+    covariance: FloatArray | None = None,
 ) -> tuple[Measurement, ...]:
     """Follow one angle over two or three films.
 
@@ -160,7 +174,7 @@ def angle_followup(
     ``final_gain_vertebral_kyphosis_deg``, ``loss_of_correction_pct_vertebral_kyphosis``
     (undefined, flag ``undefined_small_correction``, below the least correction).
     """
-    films = _Films((pre, post, last), positions, settings.shared_se_deg)
+    films = _Films((pre, post, last), positions, settings.shared_se_deg, covariance)
     if not films.some:
         return ()
     stem = films.some.name.removesuffix("_deg")
@@ -185,6 +199,7 @@ def height_followup(
     settings: FollowUpSettings = DEFAULT_FOLLOWUP,
     *,
     positions: Sequence[str | None] = (None, None, None),
+    covariance: FloatArray | None = None,
 ) -> tuple[Measurement, ...]:
     """Follow one height, given as its loss in percent of the predicted height on each film.
 
@@ -193,7 +208,7 @@ def height_followup(
     ``height_gain_pct_of_reference_ant`` and ``height_loss_post_to_fu_pct_of_reference_ant`` (flag
     ``over_10_pct``).
     """
-    films = _Films((pre, post, last), positions, settings.shared_se_pct)
+    films = _Films((pre, post, last), positions, settings.shared_se_pct, covariance)
     out: list[Measurement] = []
     if pre and post:
         out.append(_restoration(films, key, settings))
@@ -216,12 +231,14 @@ class _Films:
         measurements: Sequence[Measurement | None],
         positions: Sequence[str | None],
         shared_se: float,
+        covariance: FloatArray | None = None,
     ) -> None:
         self.measurements = tuple(measurements)
         self.positions = tuple(positions)
         self.values = np.array([m.value if m else np.nan for m in self.measurements])
         self.se = np.array([m.se if m else np.nan for m in self.measurements])
         self.shared_se = shared_se
+        self.covariance = covariance
         seen = {(m.name, m.level) for m in self.measurements if m}
         if len(seen) > 1:
             raise GeometryError(
@@ -261,7 +278,10 @@ class _Films:
         )
 
     def _standard_error(self, gradient: np.ndarray, used: np.ndarray) -> float:
-        """Delta method: films independent but for the part that they share."""
+        """Delta method: by the covariance, else films independent but for what they share."""
+        if self.covariance is not None:
+            known = self.covariance[np.ix_(used, used)]
+            return float(np.sqrt(max(float(gradient[used] @ known @ gradient[used]), 0.0)))
         se = self.se[used]
         shared = min(self.shared_se, float(se.min()))
         covariance = np.full((len(used), len(used)), shared**2)

@@ -19,7 +19,13 @@ from endplate.geometry.settings import DEFAULT_SETTINGS, MeasureSettings
 from endplate.geometry.stack import build_stack
 from endplate.geometry.uncertainty import propagate
 
-__all__ = ["HEADLINE", "headline_measurements", "measure", "worst_level"]
+__all__ = [
+    "HEADLINE",
+    "headline_measurements",
+    "measure",
+    "measurement_gradients",
+    "worst_level",
+]
 
 #: What a surgeon asks first of an injured level, in the order of a report.
 HEADLINE: Final[tuple[str, ...]] = (
@@ -107,6 +113,44 @@ def measure(
                 se = _standard_errors(columns, vertebrae, covariance, has_error)
                 measured += measurements_of(columns, se)
     return tuple(measured)
+
+
+def measurement_gradients(
+    vertebrae: Sequence[Vertebra],
+    calibration: Calibration,
+    *,
+    index_level: str | None = None,
+    physiology: Physiology = DEFAULT,
+    settings: MeasureSettings = DEFAULT_SETTINGS,
+) -> dict[tuple[str, str], FloatArray]:
+    """Derivatives of the measures that each level has, for errors that films share.
+
+    Parameters
+    ----------
+    vertebrae, calibration, index_level, physiology, settings
+        As for `measure`.
+
+    Returns
+    -------
+    dict of (12 N,) arrays
+        By name and level: slope by the points in pixels. Undefined measures are left out.
+    """
+    if not vertebrae:
+        return {}
+    with np.errstate(all="ignore"):
+        stack = build_stack(vertebrae, calibration, index_level, settings, with_gradient=True)
+        columns = [
+            *angle_columns(stack, physiology, settings),
+            *height_columns(stack, physiology, calibration),
+        ]
+    out: dict[tuple[str, str], FloatArray] = {}
+    for column in columns:
+        slopes = np.nan_to_num(column.quantity.grad, nan=0.0, posinf=0.0, neginf=0.0)
+        known = np.isfinite(column.quantity.value) & np.isfinite(column.quantity.grad).all(axis=1)
+        for level, slope, usable in zip(column.levels, slopes, known, strict=False):
+            if usable:
+                out[column.name, level] = slope
+    return out
 
 
 def _standard_errors(

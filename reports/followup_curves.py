@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from endplate.geometry.measurement import Measurement
-from endplate.reports.followup_words import time_point, word
+from endplate.reports.followup_dictionary import time_point, word
 from endplate.reports.svg_chart import SvgChart
 from endplate.study.followup import FollowUp
 from endplate.study.timepoints import DAYS_PER_MONTH

@@ -7,8 +7,9 @@ import cv2
 
 from endplate.reports.canvas import Picture
 from endplate.reports.followup_curves import curve_svg, followup_curves
+from endplate.reports.followup_dictionary import time_point, word
 from endplate.reports.followup_rows import angle_rows, height_rows, notes, value_rows
-from endplate.reports.followup_words import sentences, time_point, word
+from endplate.reports.followup_words import index_text, sentences
 from endplate.reports.page_plain import safe, section, table, whole_page
 from endplate.study.followup import FollowUp, VisitResult
 
@@ -72,8 +73,7 @@ def visit_caption(visit: VisitResult, language: str) -> str:
 
 
 def _facts(result: FollowUp, language: str) -> str:
-    why = word(result.index_why, language)
-    parts = [f"{word('index', language)}: {result.index_level or '–'} ({why})"]
+    parts = [index_text(result, language), word(f"estimate_{result.estimate}", language)]
     if result.operation is not None:
         parts.insert(0, f"{word('operation', language)}: {result.operation.isoformat()}")
     return f'<p class="why">{safe("; ".join(parts))}</p>'

@@ -7,9 +7,10 @@ from typing import Any
 
 from endplate.reports.canvas import Picture
 from endplate.reports.followup_curves import curve_axes, followup_curves
+from endplate.reports.followup_dictionary import word
 from endplate.reports.followup_html import visit_caption
 from endplate.reports.followup_rows import angle_rows, height_rows, notes
-from endplate.reports.followup_words import sentences, word
+from endplate.reports.followup_words import index_text, sentences
 from endplate.reports.words import printable
 from endplate.study.followup import FollowUp
 from endplate.study.optional import optional
@@ -49,8 +50,7 @@ def write_followup_pdf(
 
 
 def _words(page: Any, result: FollowUp, language: str, y: float) -> float:
-    why = word(result.index_why, language)
-    facts = f"{word('index', language)}: {result.index_level or '–'} ({why})"
+    facts = f"{index_text(result, language)}; {word(f'estimate_{result.estimate}', language)}"
     if result.operation is not None:
         facts = f"{word('operation', language)}: {result.operation.isoformat()}; {facts}"
     page.text(0.06, y, printable(facts), fontsize=7, color=_SOFT, va="top")

@@ -4,7 +4,7 @@ import math
 from typing import Final
 
 from endplate.geometry.measurement import Measurement
-from endplate.reports.followup_words import flag_text, time_point, word
+from endplate.reports.followup_dictionary import flag_text, time_point, word
 from endplate.reports.words import plus_minus, value_text
 from endplate.study.followup import FollowUp, VisitResult
 

@@ -11,7 +11,9 @@ from endplate.geometry.measure import measure
 from endplate.geometry.measurement import Measurement
 from endplate.geometry.physiology import DEFAULT, Physiology
 from endplate.geometry.settings import DEFAULT_SETTINGS, MeasureSettings
-from endplate.study.index_level import find_index_level
+from endplate.study.index_level import IndexLevel, find_index_level
+from endplate.study.joint_estimate import JointEstimateSettings
+from endplate.study.joint_measures import MeasuredFilms, measure_films
 from endplate.study.joint_naming import JointNamingSettings, name_jointly
 from endplate.study.new_findings import (
     JunctionAngle,
@@ -54,6 +56,11 @@ class FollowUpOptions:
     joint_naming : bool
         Whether films are named together.
     naming : JointNamingSettings
+    estimate : str
+        ``joint``: measures come from points of all films estimated together
+        (`endplate.study.joint_estimate`); ``films``: from each film alone; ``auto``: joint where a
+        model read all films, for what a person measured stays as it is.
+    joint : JointEstimateSettings
     measure : MeasureSettings
         Rules for fractured neighbours.
     physiology : Physiology
@@ -64,6 +71,8 @@ class FollowUpOptions:
 
     joint_naming: bool = True
     naming: JointNamingSettings = field(default_factory=JointNamingSettings)
+    estimate: str = "auto"
+    joint: JointEstimateSettings = field(default_factory=JointEstimateSettings)
     measure: MeasureSettings = DEFAULT_SETTINGS
     physiology: Physiology = DEFAULT
     settings: FollowUpSettings = DEFAULT_FOLLOWUP
@@ -80,7 +89,9 @@ class VisitResult:
     shift : int
         Levels by which the reading's own names were moved.
     values : tuple of Measurement
-        `FOLLOWED`, as far as the film has them.
+        `FOLLOWED`, as far as the film has them, from the films together or from this one alone.
+    own_values : tuple of Measurement
+        The same from this film alone.
     changes : tuple of Measurement
         Of `endplate.geometry.followup.followup`, from the films before and just after the
         operation to this one; for the first post-operative film the correction alone.
@@ -93,6 +104,7 @@ class VisitResult:
     values: tuple[Measurement, ...]
     changes: tuple[Measurement, ...]
     flags: tuple[str, ...]
+    own_values: tuple[Measurement, ...] = ()
 
     def value(self, name: str) -> Measurement | None:
         """A measure of this film."""
@@ -111,8 +123,9 @@ class FollowUp:
     ----------
     subject : str
     operation : date or None
-    index_level, index_why : str
-        Empty level: could not be told, and nothing is compared.
+    index : IndexLevel
+        The treated level with its probability; empty: it could not be told, and nothing is
+        compared.
     visits : tuple of VisitResult
         In the order of time.
     fractures : tuple of NewFracture
@@ -121,17 +134,28 @@ class FollowUp:
         Films that belong to no time point, with the reason.
     naming_margin : float
         Nats between the joint naming and the second best; infinite for one film.
+    estimate : str
+        ``joint`` or ``films``: where the measures come from.
+    noise : (steady, changing) or None
+        With a joint estimate: the errors of the points over what the readings state, for bodies
+        that keep their shape and for others.
     """
 
     subject: str
     operation: date | None
-    index_level: str
-    index_why: str
+    index: IndexLevel
     visits: tuple[VisitResult, ...]
     fractures: tuple[NewFracture, ...] = ()
     junctions: tuple[JunctionAngle, ...] = ()
     left_out: tuple[tuple[Reading, str], ...] = ()
     naming_margin: float = float("inf")
+    estimate: str = "films"
+    noise: tuple[float, float] | None = None
+
+    @property
+    def index_level(self) -> str:
+        """The treated level, or ``""``."""
+        return self.index.level
 
     @property
     def before(self) -> VisitResult | None:
@@ -174,35 +198,54 @@ def follow_subject(
     if chosen.joint_naming:
         named = name_jointly(readings, chosen.naming)
         readings, shifts, margin = list(named.readings), named.shifts, named.margin
-    level, why = find_index_level(readings, index_level)
+    operated = [v.name != PRE for v in films.visits]
+    index = find_index_level(readings, index_level, operated)
+    level = index.level
     broken = _fractured_elsewhere(readings, level, chosen) if level else ()
     settings = replace(chosen.measure, fractured=(*chosen.measure.fractured, *broken))
-    measured = [
-        measure(
-            r.vertebrae,
-            r.calibration,
-            index_level=level or None,
-            physiology=chosen.physiology,
-            settings=settings,
-        )
-        for r in readings
-    ]
+    alone = measure_films(
+        readings,
+        level,
+        (),
+        operated,
+        estimate="films",
+        physiology=chosen.physiology,
+        settings=settings,
+    )
     visits = [replace(v, reading=r) for v, r in zip(films.visits, readings, strict=True)]
-    results = _results(visits, shifts, measured, level, chosen)
     post = [(v.name, r) for v, r in zip(visits, readings, strict=True) if v.name != PRE]
     treated = treated_range([r for _, r in post], level) if level else ("", "")
-    named_measures = [(v.name, m) for v, m in zip(visits, measured, strict=True)]
+    # What breaks or moves elsewhere is looked for on each film: an estimate that takes bodies for
+    # unchanged would not see it.
+    by_visit = list(zip((v.name for v in visits), alone.measurements, strict=True))
+    fractures = new_fractures(by_visit, level, treated) if level else ()
+    changing = {level, *broken, *(f.level for f in fractures), *_cemented(readings)} - {""}
+    together = measure_films(
+        readings,
+        level,
+        changing,
+        operated,
+        estimate=chosen.estimate,
+        physiology=chosen.physiology,
+        settings=settings,
+        joint=chosen.joint,
+    )
     return FollowUp(
         films.subject,
         films.operation,
-        level,
-        why,
-        results,
-        new_fractures(named_measures, level, treated) if level else (),
+        index,
+        _results(visits, shifts, alone, together, level, chosen),
+        fractures,
         junction_angles(post, treated) if level else (),
         films.left_out,
         margin,
+        "films" if together.joint is None else "joint",
+        None if together.joint is None else together.joint.noise,
     )
+
+
+def _cemented(readings: Sequence[Reading]) -> set[str]:
+    return {v.level for r in readings for v in r.vertebrae if v.cement}
 
 
 def _fractured_elsewhere(
@@ -225,32 +268,50 @@ def _fractured_elsewhere(
 def _results(
     visits: Sequence[Visit],
     shifts: Sequence[int],
-    measured: Sequence[Sequence[Measurement]],
+    alone: MeasuredFilms,
+    together: MeasuredFilms,
     level: str,
     options: FollowUpOptions,
 ) -> tuple[VisitResult, ...]:
-    films = [Film(m, v.reading.source.position) for v, m in zip(visits, measured, strict=True)]
-    before = next((f for f, v in zip(films, visits, strict=True) if v.name == PRE), None)
+    films = [
+        Film(m, v.reading.source.position)
+        for v, m in zip(visits, together.measurements, strict=True)
+    ]
+    pre = next((i for i, v in enumerate(visits) if v.name == PRE), None)
     first = next((i for i, v in enumerate(visits) if v.name != PRE), None)
-    after = None if first is None else films[first]
-    reference = None if first is None else visits[first]
     out = []
-    for i, (visit, shift, measurements) in enumerate(zip(visits, shifts, measured, strict=True)):
+    for i, (visit, shift) in enumerate(zip(visits, shifts, strict=True)):
         changes: tuple[Measurement, ...] = ()
         if level and visit.name != PRE:
-            last = films[i] if i != first else None
-            changes = followup(level, before, after, last, options.settings)
-        of_level = {m.name: m for m in measurements if m.level == level}
+            last = i if i != first else None
+            before, after, late = (None if k is None else films[k] for k in (pre, first, last))
+            changes = followup(
+                level,
+                before,
+                after,
+                late,
+                options.settings,
+                covariances=together.covariances(level, (pre, first, last)),
+            )
+        flags = _visit_flags(visit, None if first is None else visits[first], shift, level)
+        if together.joint is not None and level in together.joint.misread[i]:
+            flags = (*flags, "points_misread")
         out.append(
             VisitResult(
                 visit,
                 shift,
-                tuple(of_level[n] for n in FOLLOWED if n in of_level),
+                _followed(together.measurements[i], level),
                 changes,
-                _visit_flags(visit, reference, shift, level),
+                flags,
+                _followed(alone.measurements[i], level),
             )
         )
     return tuple(out)
+
+
+def _followed(measurements: Sequence[Measurement], level: str) -> tuple[Measurement, ...]:
+    of_level = {m.name: m for m in measurements if m.level == level}
+    return tuple(of_level[n] for n in FOLLOWED if n in of_level)
 
 
 def _visit_flags(visit: Visit, reference: Visit | None, shift: int, level: str) -> tuple[str, ...]:

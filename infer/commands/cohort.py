@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from endplate import __version__
+from endplate.infer.commands.follow_request import (
+    EstimateOption,
+    FollowUpRequest,
+    JointNamingOption,
+    NeighboursOption,
+    TimepointsOption,
+    WindowOption,
+    follow_up,
+)
 
 if TYPE_CHECKING:
-    from endplate.infer.commands.followup import FollowUpRequest
     from endplate.study.cohort import Cohort
     from endplate.study.cohort_tests import CohortTests
     from endplate.study.reading import Reading
@@ -34,21 +42,15 @@ def _cohort(
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the results.")
     ] = Path("endplate-cohort"),
-    timepoints: Annotated[
-        Path | None,
-        typer.Option("--timepoints", metavar="CSV", help="Which film is which time point."),
-    ] = None,
-    window: Annotated[
-        list[str] | None,
-        typer.Option("--window", metavar="NAME=FIRST:LAST", help="As in endplate followup."),
-    ] = None,
+    timepoints: TimepointsOption = None,
+    window: WindowOption = None,
     agreement: Annotated[
         Path | None,
         typer.Option("--agreement", metavar="JSON", help="Of endplate agree, for the methods."),
     ] = None,
-    joint_naming: Annotated[
-        bool, typer.Option(help="Name the films of a subject together.")
-    ] = True,
+    joint_naming: JointNamingOption = True,
+    estimate: EstimateOption = "auto",
+    neighbours: NeighboursOption = "keep",
     find_index: Annotated[
         bool, typer.Option("--find-index", help="Tell the level from the films, not the table.")
     ] = False,
@@ -59,7 +61,6 @@ def _cohort(
     Needs the extra stats. Writes a page, figures (PNG, PDF), tables (CSV, LaTeX), a paragraph for
     the methods, all values (values.csv) and results as JSON.
     """
-    from endplate.infer.commands.followup import FollowUpRequest
     from endplate.infer.commands.inputs import load_readings
     from endplate.study.clinical import read_clinical
 
@@ -72,6 +73,8 @@ def _cohort(
         timepoints=timepoints,
         windows=tuple(window or ()),
         joint_naming=joint_naming,
+        estimate=estimate,
+        neighbours=neighbours,
     )
     readings = [r for path in paths for r in load_readings(path)]
     return run_cohort(readings, clinical, output, request, agreement=agreement, word=word)
@@ -81,7 +84,7 @@ def run_cohort(
     readings: "Sequence[Reading]",
     clinical: Path,
     output: Path,
-    request: "FollowUpRequest",
+    request: FollowUpRequest,
     *,
     agreement: Path | None = None,
     word: bool = False,
@@ -99,7 +102,6 @@ def run_cohort(
         If an input cannot be used or the extra is missing.
     """
     from endplate.errors import InputError
-    from endplate.infer.commands.followup import follow_up
     from endplate.study.clinical import read_clinical
     from endplate.study.cohort import build_cohort
     from endplate.study.cohort_tests import run_tests

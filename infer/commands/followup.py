@@ -1,42 +1,30 @@
 """``endplate followup``: did the correction hold?"""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-if TYPE_CHECKING:
-    from endplate.study.followup import FollowUp, FollowUpOptions
-    from endplate.study.reading import Reading
+from endplate.infer.commands.follow_request import (
+    EstimateOption,
+    FollowUpRequest,
+    JointNamingOption,
+    NeighboursOption,
+    TimepointsOption,
+    WindowOption,
+    follow_up,
+)
 
-__all__ = ["FollowUpRequest", "follow_up", "register", "run_followup"]
+if TYPE_CHECKING:
+    from endplate.study.followup import FollowUp
+
+__all__ = ["register", "run_followup"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
     app.command(name="followup")(_followup)
-
-
-@dataclass(frozen=True)
-class FollowUpRequest:
-    """What was asked for; see the help of ``endplate followup``.
-
-    `operations` and `index_levels` are by subject.
-    """
-
-    operations: Mapping[str, date]
-    index_levels: Mapping[str, str]
-    operation: date | None = None
-    index_level: str = ""
-    subject: str | None = None
-    timepoints: Path | None = None
-    windows: tuple[str, ...] = ()
-    joint_naming: bool = True
-    neighbours: str = "keep"
-    shared_se_deg: float = 0.0
 
 
 def _followup(
@@ -62,18 +50,8 @@ def _followup(
         Path | None,
         typer.Option("--clinical", metavar="CSV", help="Operation dates and levels of subjects."),
     ] = None,
-    timepoints: Annotated[
-        Path | None,
-        typer.Option("--timepoints", metavar="CSV", help="Which film is which time point."),
-    ] = None,
-    window: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--window",
-            metavar="NAME=FIRST:LAST",
-            help="A time point in days after the operation; given once, replaces all defaults.",
-        ),
-    ] = None,
+    timepoints: TimepointsOption = None,
+    window: WindowOption = None,
     images: Annotated[
         list[Path] | None,
         typer.Option("--images", metavar="DIR", help="Where the films of the readings are."),
@@ -81,13 +59,9 @@ def _followup(
     language: Annotated[
         list[str] | None, typer.Option("--language", help="en or fr; may be given again.")
     ] = None,
-    joint_naming: Annotated[
-        bool, typer.Option(help="Name the films of a subject together.")
-    ] = True,
-    neighbours: Annotated[
-        str,
-        typer.Option(help="Angles at a fractured neighbour: keep, missing or next_intact."),
-    ] = "keep",
+    joint_naming: JointNamingOption = True,
+    estimate: EstimateOption = "auto",
+    neighbours: NeighboursOption = "keep",
     shared_se: Annotated[
         float,
         typer.Option(
@@ -117,54 +91,11 @@ def _followup(
         timepoints=timepoints,
         windows=tuple(window or ()),
         joint_naming=joint_naming,
+        estimate=estimate,
         neighbours=neighbours,
         shared_se_deg=shared_se,
     )
     return run_followup(paths, output, request, images or [], language or ["en"], pdf=pdf)
-
-
-def follow_up(readings: "Sequence[Reading]", request: FollowUpRequest) -> "list[FollowUp]":
-    """Follow the subjects of readings.
-
-    Raises
-    ------
-    EndplateError
-        If readings cannot be told apart by subject, or an option is wrong.
-    """
-    from endplate.geometry.levels import check_level
-    from endplate.study.followup import follow_subject
-    from endplate.study.pairing import pair_films
-    from endplate.study.timepoints import DEFAULT_WINDOWS, parse_window, read_timepoints
-
-    if request.index_level:
-        check_level(request.index_level)
-    windows = tuple(parse_window(w) for w in request.windows) or DEFAULT_WINDOWS
-    overrides = read_timepoints(request.timepoints) if request.timepoints else {}
-    operations = dict(request.operations)
-    if request.operation is not None:
-        names = {request.subject or r.source.patient_id for r in readings}
-        operations |= dict.fromkeys(names, request.operation)
-        operations |= {o.subject: request.operation for o in overrides.values() if o.subject}
-    subjects = pair_films(readings, operations, windows, overrides, request.subject)
-    options = _options(request)
-    return [
-        follow_subject(
-            films, request.index_level or request.index_levels.get(films.subject, ""), options
-        )
-        for films in subjects
-    ]
-
-
-def _options(request: FollowUpRequest) -> "FollowUpOptions":
-    from endplate.geometry.followup import FollowUpSettings
-    from endplate.geometry.settings import MeasureSettings
-    from endplate.study.followup import FollowUpOptions
-
-    return FollowUpOptions(
-        joint_naming=request.joint_naming,
-        measure=MeasureSettings(neighbours=request.neighbours),  # type: ignore[arg-type]
-        settings=FollowUpSettings(shared_se_deg=request.shared_se_deg),
-    )
 
 
 def run_followup(
@@ -189,17 +120,18 @@ def run_followup(
         If an input cannot be used.
     """
     from endplate.errors import InputError, UnknownName
+    from endplate.infer.commands.film_finder import FilmFinder, readings_or_films
     from endplate.infer.terminal import complain, show
-    from endplate.reports.followup_words import LANGUAGES
+    from endplate.reports.followup_dictionary import LANGUAGES
 
     for language in languages:
         if language not in LANGUAGES:
             raise UnknownName("language", language, LANGUAGES)
-    readings, pixels = _inputs(paths)
+    readings, pixels = readings_or_films(paths)
     if not readings:
         raise InputError("no readings and no films among the inputs")
     results = follow_up(readings, request)
-    finder = _FilmFinder([*images, *(Path(p) for p in paths)])
+    finder = FilmFinder([*images, *(Path(p) for p in paths)])
     done = 0
     for result in results:
         for reading, reason in result.left_out:
@@ -213,95 +145,6 @@ def run_followup(
     if done == len(results):
         return 0
     return 1 if done else 2
-
-
-def _inputs(paths: Sequence[str]) -> "tuple[list[Reading], dict[str, Any]]":
-    """Readings of the inputs; films among them are read with the shipped networks."""
-    from endplate.infer.commands.inputs import is_store, load_readings
-
-    readings: list[Reading] = []
-    films: list[Path] = []
-    for text in paths:
-        path = Path(text)
-        if is_store(text):
-            readings += load_readings(text)
-        elif path.is_dir():
-            own = load_readings(path)
-            readings += own
-            if not own:
-                films += sorted(p for p in path.rglob("*") if p.is_file())
-        elif path.suffix.lower() == ".json" or not path.exists():
-            readings += load_readings(path)
-        else:
-            films.append(path)
-    pixels: dict[str, Any] = {}
-    for reading, image in _read_films(films):
-        readings.append(reading)
-        pixels[reading.id] = image
-    return readings, pixels
-
-
-def _read_films(films: Sequence[Path]) -> "Iterator[tuple[Reading, Any]]":
-    if not films:
-        return
-    from endplate.errors import EndplateError
-    from endplate.imaging.read import read_radiograph
-    from endplate.infer.pipeline import FilmReader
-    from endplate.infer.terminal import explain
-
-    reader = FilmReader()
-    for film in films:
-        try:
-            radiograph = read_radiograph(str(film))
-            yield reader.read(radiograph), radiograph.pixels
-        except EndplateError as error:
-            explain(error, str(film), debug=False)
-
-
-class _FilmFinder:
-    """Finds the pixels of a reading by the path that it names, then by name in folders."""
-
-    def __init__(self, places: Sequence[Path]) -> None:
-        self.places = [p for p in places if p.is_dir()]
-        self._names: dict[str, list[Path]] | None = None
-
-    def all_of(self, result: "FollowUp", known: Mapping[str, Any]) -> dict[str, Any]:
-        """Pixels of a subject's films by reading id, besides those that are known."""
-        out = dict(known)
-        for visit in result.visits:
-            reading = visit.visit.reading
-            if reading.id not in out and reading.parent not in out:
-                image = self.find(reading)
-                if image is not None:
-                    out[reading.id] = image
-        return out
-
-    def find(self, reading: "Reading") -> Any:
-        """(H, W) pixels, or None where the film is not found or not the one that was read."""
-        from endplate.errors import EndplateError
-        from endplate.imaging.read import read_radiograph
-
-        for path in self._candidates(reading.source.path):
-            try:
-                radiograph = read_radiograph(str(path))
-            except EndplateError:
-                continue
-            size = (radiograph.rows, radiograph.columns)
-            same = reading.source.sha256 in ("", radiograph.sha256)
-            if same and size == (reading.source.rows, reading.source.columns):
-                return radiograph.pixels
-        return None
-
-    def _candidates(self, named: str) -> Iterator[Path]:
-        path = Path(named)
-        if named and path.is_file():
-            yield path
-        if self._names is None:
-            self._names = {}
-            for place in self.places:
-                for file in place.rglob("*"):
-                    self._names.setdefault(file.name, []).append(file)
-        yield from self._names.get(path.name, [])
 
 
 def _write(
@@ -346,12 +189,13 @@ def _terminal(result: "FollowUp") -> Any:
     from rich.table import Table
     from rich.text import Text
 
+    from endplate.reports.followup_dictionary import word
     from endplate.reports.followup_rows import angle_rows, height_rows, notes, value_rows
-    from endplate.reports.followup_words import sentences
+    from endplate.reports.followup_words import index_text, sentences
     from endplate.reports.words import printable
 
-    index = f"{result.index_level or '?'} ({result.index_why})"
-    parts: list[Any] = [Text(printable(f"{result.subject}  {index}"), style="bold")]
+    parts: list[Any] = [Text(printable(f"{result.subject}  {index_text(result)}"), style="bold")]
+    parts.append(Text(word(f"estimate_{result.estimate}", "en"), style="dim"))
     parts += [Text(s) for s in sentences(result)]
     for head, rows in (
         value_rows(result),

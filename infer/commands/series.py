@@ -71,7 +71,7 @@ def rebuild_series(
     from endplate.datasets.simulator.cohort import write_clinical, write_cohort
     from endplate.datasets.simulator.cohort_plan import plan_cohort
     from endplate.infer.commands.cohort import report_cohort
-    from endplate.infer.commands.followup import FollowUpRequest, follow_up
+    from endplate.infer.commands.follow_request import FollowUpRequest, follow_up
     from endplate.infer.commands.inputs import write_text
     from endplate.infer.terminal import show
     from endplate.study.clinical import read_clinical

@@ -11,18 +11,19 @@ import pytest
 from endplate.errors import InputError, UnknownName
 from endplate.geometry.calibration import UNCALIBRATED
 from endplate.geometry.measure import measure
-from endplate.infer.commands.followup import FollowUpRequest, follow_up, run_followup
+from endplate.infer.commands.follow_request import FollowUpRequest, follow_up
+from endplate.infer.commands.followup import run_followup
 from endplate.reports.followup_html import followup_page
 from endplate.reports.followup_words import sentences
 from endplate.reports.reading_json import write_reading
 from endplate.study.followup_json import followup_to_dict
-from endplate.study.index_level import find_index_level
 from endplate.study.joint_naming import name_jointly, shift_level
 from endplate.study.pairing import pair_films
 from endplate.study.timepoints import Window, find_window, parse_window, read_timepoints
 
 OPERATION = date(2024, 1, 12)
-REQUEST = FollowUpRequest({"P1": OPERATION}, {"P1": "L1"})
+#: Film by film, as the worked examples are.
+REQUEST = FollowUpRequest({"P1": OPERATION}, {"P1": "L1"}, estimate="films")
 
 
 def change(visit, name):
@@ -121,18 +122,6 @@ def test_many_films_are_named_one_after_the_other(visits):
     wrong = renamed(replace(visits[2], id="w"), 1)
     films = [visits[0], visits[1], *(replace(visits[2], id=str(i)) for i in range(4)), wrong]
     assert name_jointly(films).shifts == (0, 0, 0, 0, 0, 0, -1)
-
-
-def test_index_level_is_found(visits, changed):
-    assert find_index_level(visits) == ("L1", "greatest height loss")
-    cemented = [visits[0], changed(visits[1], "L1", cement=True)]
-    assert find_index_level(cemented) == ("L1", "holds cement")
-    screwed = changed(changed(visits[1], "T12", hardware=True), "L2", hardware=True)
-    assert find_index_level([visits[0], screwed]) == ("L1", "between the screws")
-    assert find_index_level(visits, "T12") == ("T12", "given")
-    assert find_index_level([])[0] == ""
-    with pytest.raises(UnknownName, match="L9"):
-        find_index_level(visits, "L9")
 
 
 def test_flags_of_comparison(visits):

@@ -14,7 +14,7 @@ from endplate.datasets.simulator.loss_plan import COMPARED, planned_loss
 from endplate.geometry.calibration import UNCALIBRATED
 from endplate.geometry.landmarks import FloatArray
 from endplate.geometry.measure import measure
-from endplate.infer.commands.followup import FollowUpRequest, follow_up
+from endplate.infer.commands.follow_request import FollowUpRequest, follow_up
 from endplate.study.followup import FollowUp
 from endplate.study.reading import Reading
 from endplate.train.report.simulated import each, reader_of, score_film

@@ -1,0 +1,282 @@
+"""The fit behind a joint estimate: Gauss-Newton steps, weights of the points, misread bodies."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from endplate.errors import GeometryError
+from endplate.geometry.landmarks import FloatArray
+from endplate.study.body_shape import MODES, fit_pose, rotation, shape_modes
+from endplate.study.joint_films import Films
+
+__all__ = ["JointEstimateSettings", "JointFit"]
+
+_K: Final = len(MODES)
+#: Prior of what the films tell anyway, in depths and radians: it only fixes the frame of a shape.
+_LOOSE: Final = 1.0
+_SCALE_SD: Final = 0.5
+#: Least share of the variance of a residual that is left where other films predict a direction.
+_LEAST_PREDICTED: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class JointEstimateSettings:
+    """What is assumed of bodies and of errors.
+
+    Parameters
+    ----------
+    outline_sd : float
+        What the points of a body that keeps its shape differ by from film to film, over its depth:
+        it is never seen from quite the same side.
+    wedge_sd_deg, height_sd, concavity_sd, depth_sd, shear_sd : float
+        Standard deviation of a change from one visit to the next: wedge in degrees, height as a
+        share of the posterior height, the others of the depth. Published losses of correction are
+        1 to 6 degrees with deviations of 1 to 4 over a year, which is about three such steps.
+    operation : float
+        By how much wider the step across the operation is.
+    tails : float
+        Degrees of freedom of the errors' distribution.
+    misread : float
+        Probability that the points of a changing body are nowhere near it.
+    misread_width : float
+        How many times wider the errors then are.
+    prior_points : float
+        How many coordinates the prior of a factor of the errors counts for.
+    rounds : int
+    """
+
+    outline_sd: float = 0.01
+    wedge_sd_deg: float = 3.0
+    height_sd: float = 0.04
+    concavity_sd: float = 0.02
+    depth_sd: float = 0.015
+    shear_sd: float = 0.015
+    operation: float = 4.0
+    tails: float = 4.0
+    misread: float = 0.03
+    misread_width: float = 30.0
+    prior_points: float = 24.0
+    rounds: int = 10
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if not (math.isfinite(value) and value > 0):
+                raise GeometryError(f"joint estimate: {name} is {value}, expected a number above 0")
+
+    @property
+    def step_sd(self) -> FloatArray:
+        """(7,) standard deviations of `MODES` from one visit to the next."""
+        dent, depth = self.concavity_sd, self.depth_sd
+        wedge = math.radians(self.wedge_sd_deg)
+        return np.array([wedge, self.height_sd, dent, dent, depth, depth, self.shear_sd])
+
+
+class JointFit:
+    """Parameters in one vector: shapes (12 each), poses (3 each), changes (7 each), scales."""
+
+    def __init__(
+        self, films: Films, operated: Sequence[bool], settings: JointEstimateSettings
+    ) -> None:
+        self.films, self.settings = films, settings
+        self.seen = [
+            (t, j) for t, j in np.argwhere(np.isfinite(films.points).all(axis=(2, 3))).tolist()
+        ]
+        self.group = np.array([int(films.changing[j]) for _, j in self.seen])
+        self.y = np.array([films.points[k].ravel() for k in self.seen])
+        self.stated = np.array([films.covariance[k] for k in self.seen])
+        self.weight = np.ones((len(self.seen), 6))
+        self.factor = np.ones(2)
+        self.gated = np.zeros(len(self.seen), bool)
+        self._lay_out()
+        self._begin()
+        self._set_prior(operated)
+
+    def _lay_out(self) -> None:
+        bodies = len(self.films.levels)
+        self.shape_at = 12 * np.arange(bodies)
+        self.pose_at = 12 * bodies + 3 * np.arange(len(self.seen))
+        end = 12 * bodies + 3 * len(self.seen)
+        films = len(self.films.points)
+        self.change_at: dict[tuple[int, int], int] = {}
+        for j in np.flatnonzero(self.films.changing).tolist():
+            # The shape is that of the first film, which has no change.
+            for t in range(1, films):
+                self.change_at[t, j] = end
+                end += _K
+        self.scale_at = end
+        self.size = end + films
+
+    def _begin(self) -> None:
+        """Shapes of the films that fit the others best, laid on each film."""
+        self.z = np.zeros(self.size)
+        self.modes: dict[int, FloatArray] = {}
+        for j, at in enumerate(self.shape_at.tolist()):
+            own = [self.films.points[t, j] for t, k in self.seen if k == j]
+            shape = _typical(own)
+            self.z[at : at + 12] = shape.ravel()
+            self.modes[j] = shape_modes(shape)
+        for i, (t, j) in enumerate(self.seen):
+            angle, place = fit_pose(self._shape(j), self.films.points[t, j])
+            self.z[self.pose_at[i] : self.pose_at[i] + 3] = [angle, *place]
+
+    def _shape(self, j: int) -> FloatArray:
+        at = self.shape_at[j]
+        out: FloatArray = self.z[at : at + 12].reshape(6, 2)
+        return out
+
+    def _set_prior(self, operated: Sequence[bool]) -> None:
+        self.centre = self.z.copy()
+        prior = np.zeros((self.size, self.size))
+        frame = np.arange(self.scale_at)
+        prior[frame, frame] = _LOOSE**-2
+        for (t, j), at in self.change_at.items():
+            wide = self.settings.operation if operated[t] and not operated[t - 1] else 1.0
+            precise = np.diag((self.settings.step_sd * wide) ** -2)
+            now = slice(at, at + _K)
+            prior[now, now] += precise
+            if t > 1:
+                before = slice(self.change_at[t - 1, j], self.change_at[t - 1, j] + _K)
+                prior[before, before] += precise
+                prior[now, before] -= precise
+                prior[before, now] -= precise
+        own = np.arange(self.scale_at, self.size)
+        prior[own, own] += _SCALE_SD**-2
+        # Magnification is relative: the mean scale is that of the shapes.
+        prior[np.ix_(own, own)] += 100.0
+        self.prior = prior
+
+    def model(self, i: int) -> tuple[FloatArray, FloatArray, np.ndarray]:
+        """(12,) points of one body on one film, their slopes, and the parameters these are of."""
+        t, j = self.seen[i]
+        shape = self._shape(j)
+        at = self.change_at.get((t, j))
+        if at is not None:
+            shape = shape + (self.modes[j] @ self.z[at : at + _K]).reshape(6, 2)
+        pose = self.pose_at[i]
+        size = math.exp(self.z[self.scale_at + t])
+        turn = size * rotation(self.z[pose])
+        laid = shape @ turn.T
+        spread = np.kron(np.eye(6), turn)
+        turned = (laid @ rotation(math.pi / 2).T).ravel()
+        parts = [spread, turned[:, None], np.tile(np.eye(2), (6, 1)), laid.reshape(12, 1)]
+        start = self.shape_at[j]
+        columns = [*range(start, start + 12), *range(pose, pose + 3), self.scale_at + t]
+        if at is not None:
+            parts.append(spread @ self.modes[j])
+            columns += range(at, at + _K)
+        return (laid + self.z[pose + 1 : pose + 3]).ravel(), np.hstack(parts), np.array(columns)
+
+    def _error(self, i: int) -> FloatArray:
+        """(12, 12) covariance of the errors of one body on one film."""
+        width = np.repeat(self.weight[i], 2) ** -0.5
+        own = self.factor[self.group[i]] * self.stated[i] * np.outer(width, width)
+        own = own + np.eye(12) * self.settings.outline_sd**2
+        wide = self.settings.misread_width**2 if self.gated[i] else 1.0
+        out: FloatArray = np.asarray(own * wide)
+        return out
+
+    def run(self) -> None:
+        """Give up what is far off, by the errors as stated; then solve and weigh by turns."""
+        self._solve()
+        self._solve()
+        while self._gate():
+            self._solve()
+        for _ in range(self.settings.rounds):
+            before = self.factor.copy()
+            self._weigh()
+            self._solve()
+            if np.abs(self.factor / before - 1).max() < 0.02:
+                break
+
+    def _solve(self) -> None:
+        left = self.prior.copy()
+        right = self.prior @ (self.centre - self.z)
+        for i, y in enumerate(self.y):
+            points, slopes, columns = self.model(i)
+            gain = slopes.T @ np.linalg.inv(self._error(i))
+            left[np.ix_(columns, columns)] += gain @ slopes
+            right[columns] += gain @ (y - points)
+        self.spread: FloatArray = np.asarray(np.linalg.inv(left))
+        self.z = self.z + self.spread @ right
+
+    def _weigh(self) -> None:
+        """Weights of the points by their distance, then the factors of the errors."""
+        total, count = np.zeros(2), np.zeros(2)
+        tails = self.settings.tails
+        for i, y in enumerate(self.y):
+            if self.gated[i]:
+                continue
+            points, slopes, columns = self.model(i)
+            off = y - points
+            # The expected square counts what is not known of the parameters too.
+            square = np.outer(off, off) + slopes @ self.spread[np.ix_(columns, columns)] @ slopes.T
+            factor = self.factor[self.group[i]]
+            error = factor * _blocks(self.stated[i]) + np.eye(2) * self.settings.outline_sd**2
+            distance = np.trace(np.linalg.solve(error, _blocks(square)), axis1=1, axis2=2)
+            self.weight[i] = (tails + 2.0) / (tails + distance)
+            total[self.group[i]] += float(self.weight[i] @ distance) * factor
+            count[self.group[i]] += 12
+        prior = self.settings.prior_points
+        steady = (total[0] + prior) / (count[0] + prior)
+        self.factor = np.array([steady, (total[1] + prior * steady) / (count[1] + prior)])
+
+    def _gate(self) -> bool:
+        """Give up the changing body of the film that fits its other films worst, if it is far off.
+
+        Of less than three films nobody can say which is wrong.
+        """
+        excess = {}
+        for i in np.flatnonzero((self.group == 1) & ~self.gated).tolist():
+            body = self.seen[i][1]
+            trusted = [k for k, (_, j) in enumerate(self.seen) if j == body and not self.gated[k]]
+            if len(trusted) >= 3:
+                excess[i] = self._excess(i)
+        worst = max(excess, key=excess.__getitem__, default=-1)
+        if worst < 0 or excess[worst] <= 0:
+            return False
+        self.gated[worst] = True
+        return True
+
+    def _excess(self, i: int) -> float:
+        """Log odds that the points of one body are misread, from what the other films predict.
+
+        Of the residual only those directions count that the other films predict at all; the pose,
+        for one, they do not.
+        """
+        points, slopes, columns = self.model(i)
+        root = np.linalg.cholesky(self._error(i))
+        known = slopes @ self.spread[np.ix_(columns, columns)] @ slopes.T
+        inner = np.linalg.solve(root, np.linalg.solve(root, known).T)
+        values, vectors = np.linalg.eigh(np.eye(12) - inner)
+        kept = values > _LEAST_PREDICTED
+        along = vectors[:, kept].T @ np.linalg.solve(root, self.y[i] - points)
+        # The residual of a film that was used is smaller than its distance from the prediction.
+        distance = float((along**2 / values[kept]).sum())
+        wide = self.settings.misread_width
+        odds = math.log((1 - self.settings.misread) / self.settings.misread)
+        return distance / 2 * (1 - wide**-2) - int(kept.sum()) * math.log(wide) - odds
+
+
+def _typical(outlines: Sequence[FloatArray]) -> FloatArray:
+    """The (6, 2) outline that the others fit best, about its centre."""
+    best, least = outlines[0], math.inf
+    for outline in outlines:
+        total = 0.0
+        for other in outlines:
+            angle, place = fit_pose(outline, other)
+            total += float(np.linalg.norm(outline @ rotation(angle).T + place - other))
+        if total < least:
+            best, least = outline, total
+    out: FloatArray = np.asarray(best - best.mean(axis=0))
+    return out
+
+
+def _blocks(square: FloatArray) -> FloatArray:
+    """(6, 2, 2) blocks of the points of a (12, 12) matrix."""
+    i = np.arange(6)
+    out: FloatArray = square.reshape(6, 2, 6, 2)[i, :, i, :]
+    return out
