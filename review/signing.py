@@ -73,7 +73,15 @@ def read_signature(record: Record) -> Signature:
 def signed_reading(
     base: Reading, edit: Edit, signature: Signature, person: Person, *, parent: str | None
 ) -> Reading:
-    """The reading that a person signs."""
+    """The reading that a person signs.
+
+    Raises
+    ------
+    InputError
+        If a film on which nothing is marked would be accepted.
+    """
+    if not edit.vertebrae and signature.verdict != "rejected":
+        raise InputError("no vertebra is marked: mark some, or reject the film")
     reasons = mark_reasons(edit)
     if signature.note or signature.verdict != "accepted":
         text = signature.note or f"The reader {signature.verdict} the reading."

@@ -1,13 +1,11 @@
 // A small curve over time with 90 % intervals.
 
-import { svg } from "./dom.js";
+import { rem, svg } from "./dom.js";
 import { day, quantity } from "./words.js";
 
-const [W, H] = [640, 220];
-const PAD = { left: 58, right: 20, top: 18, bottom: 34 };
 
 function ticks(low, high) {
-  const rough = (high - low) / 4 || 1;
+  const rough = (high - low) / 5 || 1;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((m) => m * power).find((s) => s >= rough);
   const out = [];
@@ -15,8 +13,10 @@ function ticks(low, high) {
   return out;
 }
 
-// points: [{ time, label, m }] with m a measurement; reference: index or -1.
-export function chart(points, unit, reference, label) {
+// points: [{ time, label, m }] with m a measurement; reference: index or -1; size in pixels.
+export function chart(points, unit, reference, label, [W, H]) {
+  const letter = rem(0.8);
+  const PAD = { left: 4.8 * letter, right: 1.7 * letter, top: 1.2 * letter, bottom: 2.6 * letter };
   const times = points.map((p) => p.time);
   const [t0, t1] = [Math.min(...times), Math.max(...times)];
   const values = points.flatMap((p) => [p.m.value, ...(p.m.interval90 || [])]);
@@ -28,7 +28,7 @@ export function chart(points, unit, reference, label) {
   for (const v of ticks(low, high)) {
     root.append(
       svg("line", { class: "grid", x1: PAD.left, x2: W - PAD.right, y1: y(v), y2: y(v) }),
-      svg("text", { x: PAD.left - 8, y: y(v) + 4, "text-anchor": "end", text: quantity(v, unit) })
+      svg("text", { x: PAD.left - 8, y: y(v) + letter / 3, "text-anchor": "end", text: quantity(v, unit) })
     );
   }
   if (reference >= 0) {
@@ -43,13 +43,14 @@ export function chart(points, unit, reference, label) {
       root.append(svg("line", { class: "bar", x1: px, x2: px, y1: y(p.m.interval90[0]), y2: y(p.m.interval90[1]) }));
     }
     root.append(
-      svg("circle", { class: i === reference ? "dot reference" : "dot", cx: px, cy: py, r: 4.5 }, svg("title", { text: `${p.label}: ${quantity(p.m.value, unit)}` }))
+      svg("circle", { class: i === reference ? "dot reference" : "dot", cx: px, cy: py, r: 0.38 * letter }, svg("title", { text: `${p.label}: ${quantity(p.m.value, unit)}` }))
     );
     const anchor = i === 0 ? "start" : i === points.length - 1 ? "end" : "middle";
-    const left = px - { start: 0, middle: 40, end: 80 }[anchor];
+    const wide = 7 * letter;
+    const left = px - { start: 0, middle: wide / 2, end: wide }[anchor];
     if (left > free) {
-      root.append(svg("text", { x: px, y: H - 12, "text-anchor": anchor, text: day(p.label) }));
-      free = left + 88;
+      root.append(svg("text", { x: px, y: H - 0.7 * letter, "text-anchor": anchor, text: day(p.label) }));
+      free = left + wide;
     }
   });
   return root;

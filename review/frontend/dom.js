@@ -26,6 +26,11 @@ export function replace(node, ...children) {
   node.replaceChildren(...children.filter((x) => x !== null && x !== undefined));
 }
 
+// Lengths in letters of the page, in pixels: 15 to the letter, more on screens of many pixels.
+export function rem(letters) {
+  return Math.round(letters * parseFloat(getComputedStyle(document.documentElement).fontSize));
+}
+
 // Tell a screen reader; said again only if it differs.
 export function speak(text) {
   const place = document.getElementById("spoken");

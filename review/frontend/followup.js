@@ -2,7 +2,7 @@
 
 import { getJson } from "./api.js";
 import { chart } from "./chart.js";
-import { el, replace, svg } from "./dom.js";
+import { el, rem, replace, svg } from "./dom.js";
 import { fitCanvas } from "./film.js";
 import { measureName } from "./measures.js";
 import { centre, depth } from "./model.js";
@@ -10,6 +10,7 @@ import { bodyPaths } from "./overlay.js";
 import { centred, toScreen } from "./view.js";
 import { day, quantity, t } from "./words.js";
 
+const NINETY = 1.645; // standard errors on either side of a 90 % interval
 const DEPTHS = 4.2; // body depths across a pane at first
 
 export class FollowUp {
@@ -33,6 +34,7 @@ export class FollowUp {
       if (this.closed) return;
       this.level = this.data.index_level || this.data.levels[0] || "";
       [this.measure] = this.data.measures;
+      this.shown = "value";
       this.reference = Math.max(0, this.data.films.findIndex((f) => f.treated));
       this.build();
       document.body.dataset.ready = this.key;
@@ -56,6 +58,7 @@ export class FollowUp {
       select("follow-level", t("level"), data.levels.map((x) => [x, x]), this.level, (x) => this.set({ level: x })),
       select("follow-measure", t("measure"), data.measures.map((x) => [x, measureName(x, this.app.session)]), this.measure, (x) => this.set({ measure: x })),
       select("follow-reference", t("reference"), data.films.map((f, i) => [String(i), name(f)]), String(this.reference), (x) => this.set({ reference: Number(x) })),
+      select("follow-shown", t("shown"), [["value", t("show_value")], ["change", t("show_change")]], this.shown, (x) => this.set({ shown: x })),
       data.films.length < 2 ? el("p", { class: "hint", text: t("followup_one") }) : null
     );
     this.strip = el("div", { class: "strip" });
@@ -63,7 +66,10 @@ export class FollowUp {
     replace(this.node, controls, this.strip, this.curve);
     this.panes = data.films.map((film) => this.pane(film, name(film)));
     replace(this.strip, ...this.panes.map((p) => p.node));
-    this.watch = new ResizeObserver(() => this.draw());
+    this.watch = new ResizeObserver(() => {
+      this.draw();
+      this.drawCurve();
+    });
     this.watch.observe(this.strip);
     this.set({});
   }
@@ -183,6 +189,12 @@ export class FollowUp {
     return film.measurements.find((m) => m.name === this.measure && m.level === this.level) || null;
   }
 
+  // Of the curve in pixels: all the width, as high as style.css has it.
+  chartSize() {
+    const wide = this.curve.clientWidth || rem(60);
+    return [wide, Math.min(rem(15.5), 0.32 * window.innerHeight)];
+  }
+
   drawCurve() {
     const reference = this.valueOf(this.data.films[this.reference]);
     for (const pane of this.panes) {
@@ -198,11 +210,30 @@ export class FollowUp {
       label: x.film.date || x.film.name,
       m: x.m,
     }));
-    const label = t("curve_of", { measure: measureName(this.measure, this.app.session), level: this.level });
+    let at = known.findIndex((x) => x.i === this.reference);
+    const values = { measure: measureName(this.measure, this.app.session), level: this.level };
+    let label = t("curve_of", values);
+    let drawn = points;
+    if (this.shown === "change" && at >= 0) {
+      label = t("change_of", { ...values, date: day(points[at].label) });
+      drawn = changes(points.slice(at));
+      at = 0;
+    }
     replace(
       this.curve,
       el("h2", { text: label }),
-      points.length ? chart(points, points[0].m.unit, known.findIndex((x) => x.i === this.reference), label) : el("p", { class: "hint", text: t("no_measures") })
+      drawn.length ? chart(drawn, drawn[0].m.unit, at, label, this.chartSize()) : el("p", { class: "hint", text: t("no_measures") })
     );
   }
+}
+
+// Changes from the first point on; the errors of two films are independent of each other.
+export function changes(points) {
+  const [first] = points;
+  return points.map((p, i) => {
+    const value = p.m.value - first.m.value;
+    const half = i && p.m.se && first.m.se ? NINETY * Math.hypot(p.m.se, first.m.se) : 0;
+    const interval90 = half ? [value - half, value + half] : null;
+    return { ...p, m: { ...p.m, value, interval90 } };
+  });
 }

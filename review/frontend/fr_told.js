@@ -92,6 +92,7 @@ export const REFUSALS = [
   ["no vertebral body was found there", "aucun corps vertébral n’a été trouvé ici ; placez ses coins à la main"],
   ["no name is free there", "aucun nom n’est libre ici : décalez d’abord les noms des autres vertèbres"],
   ["place its corners first", "{levels} : placez d’abord ses coins"],
+  ["no vertebra is marked", "aucune vertèbre n’est marquée : marquez-en, ou rejetez le cliché"],
   ["two bodies are called", "deux vertèbres s’appellent {levels} : renommez ou supprimez l’une d’elles"],
   ["less than 20 pixels apart", "les deux points sont à moins de 20 pixels ; l’étalonnage serait trop imprécis"],
   ["a film is read once", "ce cliché est déjà signé ; dans une étude, un cliché est lu une fois"],

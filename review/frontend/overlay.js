@@ -1,6 +1,6 @@
 // Points, endplates, walls, names and ellipses over the film, in screen pixels.
 
-import { replace, svg } from "./dom.js";
+import { rem, replace, svg } from "./dom.js";
 import { centre, IA, IM, IP, SA, SM, SP } from "./model.js";
 import { ellipse, toScreen } from "./view.js";
 
@@ -89,7 +89,7 @@ function label(v, points, size) {
 export function drawOverlay(root, doc, view, chosen, options) {
   const parts = [];
   // Marks grow with the letters of the page, for screens of many pixels.
-  const size = parseFloat(getComputedStyle(document.documentElement).fontSize) / 15;
+  const size = rem(1) / 15;
   if (options.marks) {
     doc.vertebrae.forEach((v, at) => parts.push(body(v, at, view, chosen, options, size)));
   }

@@ -1,13 +1,13 @@
 // The film with its overlay and loupe: what the pointer does to them.
 
-import { el, svg } from "./dom.js";
+import { el, rem, svg } from "./dom.js";
 import { fitCanvas } from "./film.js";
 import { nearestPoint } from "./model.js";
 import { drawOverlay } from "./overlay.js";
 import { fit, pan, toFilm, zoomAt } from "./view.js";
 
-const LOUPE = 190;
-const REACH = 14;
+const LOUPE = 12.7; // letters across
+const REACH = 0.93;
 
 export class Stage {
   // hooks: doc(), chosen(), options(), tool(), onChoose(chosen), onDragStart(), onDrag(at, point,
@@ -19,7 +19,8 @@ export class Stage {
     this.pointer = null;
     this.canvas = el("canvas", { class: "film" });
     this.marks = svg("svg", { class: "marks", "aria-hidden": "true" });
-    this.loupe = el("canvas", { class: "loupe", width: LOUPE * 2, height: LOUPE * 2 });
+    this.loupeSize = rem(LOUPE);
+    this.loupe = el("canvas", { class: "loupe", width: this.loupeSize * 2, height: this.loupeSize * 2 });
     this.loupe.hidden = true;
     this.node = el(
       "div",
@@ -121,7 +122,7 @@ export class Stage {
   near(screen) {
     if (!this.hooks.options().marks) return null;
     const [x, y] = toFilm(this.view, screen);
-    return nearestPoint(this.hooks.doc(), x, y, REACH / this.view.zoom);
+    return nearestPoint(this.hooks.doc(), x, y, rem(REACH) / this.view.zoom);
   }
 
   onDown(event) {
@@ -208,7 +209,8 @@ export class Stage {
     let focus = toFilm(this.view, this.pointer);
     if (drag) focus = this.hooks.doc().vertebrae[this.drag.at].points[this.drag.point];
     const zoom = Math.max(this.view.zoom * 3, 2.5);
-    const half = LOUPE / 2;
+    const size = this.loupeSize;
+    const half = size / 2;
     const view = {
       zoom,
       aspect: this.view.aspect,
@@ -221,7 +223,7 @@ export class Stage {
     pen.strokeStyle = "rgba(255, 214, 92, 0.9)";
     pen.lineWidth = 1;
     pen.beginPath();
-    for (const [a, b] of [[0, half - 8], [half + 8, LOUPE]]) {
+    for (const [a, b] of [[0, half - 8], [half + 8, size]]) {
       pen.moveTo(a, half);
       pen.lineTo(b, half);
       pen.moveTo(half, a);
@@ -231,9 +233,9 @@ export class Stage {
     const box = this.node.getBoundingClientRect();
     const gap = 26;
     const [px, py] = this.pointer;
-    const left = px - LOUPE - gap > 0 ? px - LOUPE - gap : px + gap;
-    const top = py - LOUPE - gap > 0 ? py - LOUPE - gap : py + gap;
-    this.loupe.style.left = `${Math.min(left, box.width - LOUPE)}px`;
-    this.loupe.style.top = `${Math.min(top, box.height - LOUPE)}px`;
+    const left = px - size - gap > 0 ? px - size - gap : px + gap;
+    const top = py - size - gap > 0 ? py - size - gap : py + gap;
+    this.loupe.style.left = `${Math.min(left, box.width - size)}px`;
+    this.loupe.style.top = `${Math.min(top, box.height - size)}px`;
   }
 }

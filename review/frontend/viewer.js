@@ -17,7 +17,7 @@ const EXPORTS = ["report", "overlay", "csv", "json", "sr"];
 const ICONS = {
   move: "M5 3l12 8-5 1 3 6-2 1-3-6-4 4z",
   add: "M4 6q7 2 14 0v10q-7-2-14 0zM11 8v6M8 11h6",
-  corners: "M4 5h4M4 5v4M18 5h-4M18 5v4M4 17h4M4 17v-4M18 17h-4M18 17v-4",
+  corners: "M5 6l12-1-1 12-10-1zM3.5 6a1.5 1.5 0 1 0 3 0a1.5 1.5 0 1 0-3 0M15.5 5a1.5 1.5 0 1 0 3 0a1.5 1.5 0 1 0-3 0M14.5 17a1.5 1.5 0 1 0 3 0a1.5 1.5 0 1 0-3 0M4.5 16a1.5 1.5 0 1 0 3 0a1.5 1.5 0 1 0-3 0",
   calibrate: "M3 8h16v6H3zM7 8v3M11 8v4M15 8v3",
   snap: "M4 7q7 2 14 0M4 15q7-2 14 0M11 3v2M11 17v2M3 11h3M16 11h3",
   delete: "M6 6l10 10M16 6L6 16",
@@ -127,6 +127,7 @@ export class Viewer {
         this.showSlabs();
         this.say("");
       }
+      if (this.session.blinded && !film.signed && this.tool === "move") this.setTool("corners");
       this.stage.node.focus({ preventScroll: true });
       this.drawAll();
       performance.mark("endplate-drawn");
@@ -313,14 +314,15 @@ export class Viewer {
 
   drawSign() {
     const { film } = this;
-    const verdict = this.signBar.querySelector("#verdict")?.value || "accepted";
+    const first = film.status === "rejected" && !this.doc.vertebrae.length ? "rejected" : "accepted";
+    const verdict = this.signBar.querySelector("#verdict")?.value || first;
     const note = this.signBar.querySelector("#note")?.value || "";
     const focus = this.signBar.contains(document.activeElement) ? document.activeElement.id : null;
     const n = this.history.past.length;
     const finished = this.session.blinded && film.signed;
     const choice = el("select", { id: "verdict", "aria-label": t("verdict") }, ...["accepted", "flagged", "rejected"].map((x) => el("option", { value: x, text: t(`verdict_${x}`) })));
     choice.value = verdict;
-    const text = el("input", { id: "note", maxlength: "300", placeholder: `${t("note")} (${t("note_hint")})`, "aria-label": t("note") });
+    const text = el("input", { id: "note", maxlength: "300", placeholder: t("note_hint"), title: t("note_kept"), "aria-label": t("note") });
     text.value = note;
     const state = finished ? t("study_done") : n ? (n === 1 ? t("change_one") : t("changes", { n })) : film.signed ? "" : t("unsaved");
     const exports = EXPORTS.filter((kind) => kind !== "sr" || (film.has_sr && this.session.sr));

@@ -1,10 +1,10 @@
 // The worklist: only the rows in sight are in the page, so ten thousand scroll as well as ten.
 
 import { download } from "./api.js";
-import { el, replace, speak, toast } from "./dom.js";
+import { el, rem, replace, speak, toast } from "./dom.js";
 import { day, quantity, reasonName, refusal, t } from "./words.js";
 
-const ROW = 64;
+let ROW = 64; // as style.css has it: 4.27 letters
 const SPARE = 6;
 const ORDER = { flagged: 0, blinded: 0, rejected: 1, accepted: 2 };
 
@@ -59,6 +59,7 @@ export class Worklist {
     this.state = state;
     this.session = session;
     this.open = open;
+    ROW = rem(4.27);
     this.pool = new Map();
     this.thumbs = new Map();
     this.build();
@@ -223,7 +224,7 @@ export class Worklist {
     const status = statusOf(row);
     const cell = (name, ...inner) => el("div", { role: "gridcell", class: `c-${name}` }, ...inner);
     const dot = el("span", { class: `status ${status}`, text: t(`status_${status}`) });
-    const picture = el("img", { alt: "", width: 56, height: 56 });
+    const picture = el("img", { alt: "" });
     picture.hidden = true;
     const name = this.session.blinded ? t("film_n", { n: row.name }) : row.name;
     const cells = {
@@ -253,6 +254,7 @@ export class Worklist {
       ...this.columns.map((c) => cells[c]())
     );
     node.style.transform = `translateY(${at * ROW}px)`;
+    node.style.height = `${ROW}px`;
     node.picture = picture;
     node.key = row.key;
     const known = this.thumbs.get(row.key);

@@ -192,3 +192,13 @@ test("points of a CT remember the slab on which they were placed", () => {
   assert.equal("aside" in model.wireOf(moved, "r").vertebrae[0], false);
   assert.equal(model.bodyOfCorners("L2", [[60, 0], [0, 2], [0, 40], [60, 42]], 4).aside[5], 4);
 });
+
+test("the loss of correction is counted from the reference, with the errors of both films", async () => {
+  const { changes } = await import(at("followup.js"));
+  const point = (value, se) => ({ time: 0, label: "", m: { value, se, unit: "deg", interval90: [value - 1, value + 1] } });
+  const out = changes([point(4, 3), point(9, 4), point(2, null)]);
+  assert.deepEqual(out.map((p) => p.m.value), [0, 5, -2]);
+  assert.equal(out[0].m.interval90, null);
+  assert.ok(Math.abs(out[1].m.interval90[0] - (5 - 1.645 * 5)) < 1e-9);
+  assert.equal(out[2].m.interval90, null);
+});

@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -205,6 +206,49 @@ def test_correct_and_sign(chromium, served):
     page.wait_for_selector("body[data-ready=list]", state="attached")
     assert "2 of 3" in page.locator("#left").inner_text()
     assert problems == []
+    context.close()
+
+
+def test_correcting_one_corner_and_signing_takes_three_actions(chromium, served):
+    """The shortest documented way: Enter, drag the corner, Ctrl+Enter; ten seconds, six actions."""
+    desk, enter = served
+    context = chromium.new_context(viewport={"width": 1366, "height": 768}, bypass_csp=True)
+    page = context.new_page()
+    enter(page)
+    actions = []
+    begun = time.monotonic()
+
+    page.keyboard.press("Enter")
+    actions.append("open the first film, which is flagged")
+    page.wait_for_selector(OPENED, state="attached")
+    key = page.evaluate("endplate.current.key")
+    entry = desk.library.entry(key)
+    before = desk.library.reading(entry.current)
+
+    x, y = on_screen(page, 2, 3)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x - 4, y + 5, steps=6)
+    page.mouse.up()
+    actions.append("drag the corner")
+
+    page.keyboard.press("Control+Enter")
+    actions.append("sign and go on")
+    page.wait_for_function(f"document.body.dataset.ready && endplate.current.key !== '{key}'")
+    spent = time.monotonic() - begun
+
+    assert len(actions) <= 6
+    assert spent < 10, f"the machine alone took {spent:.1f} s"
+    after = desk.library.reading(entry.current)
+    assert entry.is_signed
+    assert after.parent == before.id
+    moved = [
+        (v.level, i)
+        for v, w in zip(after.vertebrae, before.vertebrae, strict=True)
+        for i in range(6)
+        if np.isfinite(v.points[i, 0]) and np.hypot(*(v.points[i] - w.points[i])) > 0.01
+    ]
+    assert moved == [(before.vertebrae[2].level, 3)]
     context.close()
 
 

@@ -256,3 +256,12 @@ def test_a_changed_audit_trail_shows(tmp_path):
     assert AuditTrail(path).broken_at == 3
     path.write_text("\n".join([lines[0], *lines[2:]]) + "\n")
     assert AuditTrail(path).broken_at == 2
+
+
+def test_a_film_without_a_vertebra_is_rejected_or_not_signed(browser):
+    key, film = open_film(browser)
+    edit = {**wire(film), "vertebrae": []}
+    refused = sign(browser, key, edit)
+    assert "no vertebra is marked" in refused.json()["error"]
+    assert sign(browser, key, edit, verdict="flagged").status_code == 422
+    assert sign(browser, key, edit, verdict="rejected").status_code == 200
