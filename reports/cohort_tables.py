@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from endplate.study.cohort import LABELS, Cohort, flow_of, summarise
-from endplate.study.cohort_tests import CohortTests
+from endplate.study.cohort_tests import CohortTests, Sensitivity
 from endplate.study.optional import optional
 
 __all__ = ["CohortTable", "cohort_tables", "csv_text", "latex_text", "write_word"]
@@ -33,10 +33,12 @@ class CohortTable:
 
 
 def cohort_tables(cohort: Cohort, tests: CohortTests | None) -> tuple[CohortTable, ...]:
-    """Baseline, flow, values by visit and group, changes, tests, contrasts, confounding."""
+    """Baseline, flow, values by visit and group, tests, contrasts, sensitivity, confounding."""
     tables = [_baseline(cohort), _flow(cohort), _values(cohort)]
     if tests is not None:
         tables += [_changes(tests), _contrasts(tests)]
+        if tests.sensitivity is not None:
+            tables.append(_sensitivity(tests, tests.sensitivity))
     confounding = _confounding(cohort)
     if confounding is not None:
         tables.append(confounding)
@@ -133,7 +135,7 @@ def _changes(tests: CohortTests) -> CohortTable:
             words[t.kind],
             "All" if t.group == "all" else t.group,
             str(t.n),
-            f"{t.mean:.2f} ({t.interval[0]:.2f} to {t.interval[1]:.2f})",
+            _estimate(t.mean, t.interval),
             f"{t.sd:.2f}",
             _p(t.p_t),
             _p(t.p_wilcoxon),
@@ -165,7 +167,7 @@ def _contrasts(tests: CohortTests) -> CohortTable:
             LABELS[c.measure],
             "adjusted" if c.adjusted else "unadjusted",
             f"loss, {c.group}" if c.kind == "loss" else f"{c.group} against {c.reference}",
-            f"{c.estimate:.2f} ({c.interval[0]:.2f} to {c.interval[1]:.2f})",
+            _estimate(c.estimate, c.interval),
             _p(c.p),
             _p(c.p_holm),
         )
@@ -177,6 +179,56 @@ def _contrasts(tests: CohortTests) -> CohortTable:
         " age with an effect on level and course, sex, level of the fracture."
     )
     return CohortTable("contrasts", "Mixed models", head, rows, 3, note)
+
+
+def _sensitivity(tests: CohortTests, alike: Sensitivity) -> CohortTable:
+    """Changes with all films, and without those that do not compare."""
+    rows: list[tuple[str, ...]] = []
+    paired = {(t.measure, t.kind, t.group): t for t in alike.paired}
+    for t in tests.paired:
+        other = paired.get((t.measure, t.kind, t.group))
+        if alike.left_out:
+            what = f"{t.kind}, {'all' if t.group == 'all' else t.group}"
+            rows.append(
+                (
+                    *(LABELS[t.measure], "paired", what, str(t.n), _estimate(t.mean, t.interval)),
+                    *(
+                        (_UNKNOWN,) * 3
+                        if other is None
+                        else (str(other.n), _estimate(other.mean, other.interval), _p(other.p_t))
+                    ),
+                )
+            )
+    models = {(c.measure, c.kind, c.group, c.reference, c.adjusted): c for c in alike.contrasts}
+    for c in tests.contrasts:
+        found = models.get((c.measure, c.kind, c.group, c.reference, c.adjusted))
+        if alike.left_out and found is not None:
+            what = f"loss, {c.group}" if c.kind == "loss" else f"{c.group} against {c.reference}"
+            model = "model, adjusted" if c.adjusted else "model"
+            again = (_estimate(found.estimate, found.interval), _p(found.p))
+            first = _estimate(c.estimate, c.interval)
+            rows.append((LABELS[c.measure], model, what, "", first, "", *again))
+    note = (
+        f"{alike.left_out} films were left out that differ from the first after the operation of"
+        " their subject in the patient's position, or are CT against film; p is that without them,"
+        f" not corrected. {alike.unknown} films state no position and were kept."
+    )
+    if not alike.left_out:
+        note = (
+            "No film differs in position or kind from the first after the operation of its subject:"
+            f" nothing to leave out. {alike.unknown} films state no position."
+        )
+    head = (
+        *("Measure", "Analysis", "Change", "n, all films", "All films (95 % CI)", "n, alike"),
+        *("Films alike (95 % CI)", "p"),
+    )
+    return CohortTable(
+        "sensitivity", "Without films that do not compare", head, tuple(rows), 3, note
+    )
+
+
+def _estimate(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
 
 
 def _confounding(cohort: Cohort) -> CohortTable | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from endplate.study.cohort import LABELS, Cohort, flow_of, summarise
 from endplate.study.cohort_tests import CohortTests, PairedTest
+from endplate.study.joint_estimate import JointEstimateSettings
 
 __all__ = ["findings", "methods_paragraph"]
 
@@ -27,7 +28,7 @@ def findings(cohort: Cohort, tests: CohortTests) -> tuple[str, ...]:
         out.append(f"Mean vertebral kyphosis in degrees (range): {', '.join(parts)}.")
         out += [_change(t) for t in tests.paired if t.measure == _MAIN and t.group == "all"]
         out += _groups(tests)
-        out.append(_individuals(cohort, tests))
+        out += [_individuals(cohort, tests), _sensitivity(tests)]
     if "vas" in cohort.values:
         ends = [summarise(cohort.column("vas", v)) for v in (tests.before, tests.end)]
         if all(s.n for s in ends):
@@ -76,19 +77,41 @@ def _groups(tests: CohortTests) -> list[str]:
 
 def _individuals(cohort: Cohort, tests: CohortTests) -> str:
     """How many subjects lost more than error, and more than five degrees."""
-    loss = cohort.change(_MAIN, tests.start, tests.end)
-    columns = [cohort.visits.index(v) for v in (tests.start, tests.end)]
-    se = np.hypot(*(cohort.errors[_MAIN][:, k] for k in columns))
-    known = np.isfinite(loss)
-    n = int(known.sum())
-    if n == 0:
+    losses = [
+        m
+        for f in cohort.followups
+        for v in f.visits
+        if v.visit.name == tests.end
+        and (m := v.change(f"loss_of_correction_{_MAIN}")) is not None
+        and math.isfinite(m.value)
+    ]
+    if not losses:
         return ""
-    text = f"More than 5 degrees were lost by {int((loss[known] > 5).sum())} of {n} subjects"
-    sure = known & np.isfinite(se)
-    if sure.any():
-        beyond = int((loss[sure] > 1.96 * se[sure]).sum())
-        text += f", more than the error of measurement by {beyond} of {int(sure.sum())}"
+    over = sum(m.value > 5 for m in losses)
+    text = f"More than 5 degrees were lost by {over} of {len(losses)} subjects"
+    sure = [m for m in losses if math.isfinite(m.se)]
+    if sure:
+        beyond = sum(m.value > 0 and "over_mdc95" in m.flags for m in sure)
+        text += f", more than the error of measurement by {beyond} of {len(sure)}"
     return text + "."
+
+
+def _sensitivity(tests: CohortTests) -> str:
+    """The loss of everybody without films that do not compare."""
+    alike = tests.sensitivity
+    if alike is None or not alike.left_out:
+        return ""
+    pairs = [(t.kind, t) for t in alike.paired if t.measure == _MAIN and t.group == "all"]
+    said = [
+        f"{kind} {_one(t.mean)} (95 % CI {_one(t.interval[0])} to {_one(t.interval[1])}, n = {t.n})"
+        for kind, t in pairs
+    ]
+    if not said:
+        return ""
+    return (
+        f"Without the {alike.left_out} films in another position, or CT against film:"
+        f" {'; '.join(said)}."
+    )
 
 
 def methods_paragraph(
@@ -123,6 +146,7 @@ def methods_paragraph(
         " Height loss is given in percent of the mean height of the neighbours on the same film,"
         " so films of different magnification compare. The films of a subject were named together;"
         f" {renamed} of them were renamed.",
+        _estimate_sentence(cohort),
         _error_sentence(cohort, agreement),
     ]
     if tests is not None:
@@ -131,13 +155,31 @@ def methods_paragraph(
             " models with visit, group and their interaction and a random intercept for the"
             " subject (restricted maximum likelihood), unadjusted and adjusted for age with an"
             " effect on the course, sex and level; missing visits were left missing, which is valid"
-            " if they are missing at random. P values are corrected by Holm's method. Statistics"
+            " if they are missing at random. In a sensitivity analysis, films that differ from the"
+            " first after the operation in the patient's position, or CT against film, were left"
+            " out. P values are corrected by Holm's method. Statistics"
             f" by statsmodels {tests.version}."
         )
     flow = flow_of(cohort)
     seen = ", ".join(f"{s.visit} {s.seen}" for s in flow)
     parts.append(f"Films were at hand of {len(cohort.subjects)} subjects at: {seen}.")
     return " ".join(p for p in parts if p)
+
+
+def _estimate_sentence(cohort: Cohort) -> str:
+    together = sum(f.estimate == "joint" for f in cohort.followups)
+    if not together:
+        return ""
+    assumed = JointEstimateSettings()
+    misread = sum("points_misread" in v.flags for f in cohort.followups for v in f.visits)
+    return (
+        f"The points of the films of a subject were estimated together ({together} subjects):"
+        " intact bodies keep their shape from film to film, the wedge of the treated one changes"
+        f" by a random walk of {assumed.wedge_sd_deg:g} degrees from visit to visit"
+        f" ({assumed.operation:g} times that across the operation), errors have"
+        f" Student's t distribution; on {misread} films the points of the treated body did not fit"
+        " the subject's other films and had no weight."
+    )
 
 
 def _error_sentence(cohort: Cohort, agreement: Mapping[str, Any] | None) -> str:
@@ -157,8 +199,14 @@ def _error_sentence(cohort: Cohort, agreement: Mapping[str, Any] | None) -> str:
     if errors is None or not np.isfinite(errors).any():
         return "The error of the single reading was not estimated."
     se = float(np.nanmedian(errors))
+    bounds = [
+        m.value
+        for f in cohort.followups
+        for v in f.visits
+        if (m := v.change("mdc95_" + _MAIN)) is not None and math.isfinite(m.value)
+    ]
+    least = float(np.median(bounds)) if bounds else 1.96 * math.sqrt(2) * se
     return (
-        f"The median standard error of {LABELS[_MAIN].split(' (')[0].lower()}, propagated from the"
-        f" stated error of the points, was {se:.1f} degrees, so the smallest detectable change of"
-        f" one subject was about {1.96 * math.sqrt(2) * se:.1f} degrees."
+        f"The median standard error of {LABELS[_MAIN].split(' (')[0].lower()} was {se:.1f} degrees,"
+        f" and the median smallest detectable change of one subject {least:.1f} degrees."
     )

@@ -19,8 +19,9 @@ from endplate.geometry.landmarks import FloatArray
 from endplate.study.cohort import LABELS, Cohort
 from endplate.study.distributions import t_quantile, t_two_sided
 from endplate.study.optional import optional
+from endplate.study.sensitivity import films_alike
 
-__all__ = ["CohortTests", "Contrast", "PairedTest", "holm", "run_tests"]
+__all__ = ["CohortTests", "Contrast", "PairedTest", "Sensitivity", "holm", "run_tests"]
 
 _Z95: Final = 1.959963984540054
 _ALL: Final = "all"
@@ -95,7 +96,8 @@ class Contrast:
 class CohortTests:
     """All tests, and what did not work.
 
-    `start` and `end` are the visits that a loss lies between.
+    `start` and `end` are the visits that a loss lies between; `sensitivity` leaves out films that
+    do not compare.
     """
 
     before: str
@@ -105,6 +107,25 @@ class CohortTests:
     contrasts: tuple[Contrast, ...]
     notes: tuple[str, ...]
     version: str
+    sensitivity: "Sensitivity | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """The same tests without films unlike the first after the operation (`films_alike`).
+
+    Parameters
+    ----------
+    left_out, unknown : int
+        Visits whose film was left out; visits whose film states no position, which stay.
+    paired, contrasts
+        As in `CohortTests`; empty if nothing was left out.
+    """
+
+    left_out: int
+    unknown: int
+    paired: tuple[PairedTest, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()
 
 
 def run_tests(cohort: Cohort, measures: Sequence[str] = TESTED) -> CohortTests:
@@ -120,6 +141,22 @@ def run_tests(cohort: Cohort, measures: Sequence[str] = TESTED) -> CohortTests:
     )
     version = str(optional("statsmodels", "stats", "the statistics of a cohort").__version__)
     before, start, end = _visits(cohort)
+    paired, contrasts, notes = _all_tests(cohort, models, measures, (before, start, end))
+    alike = films_alike(cohort)
+    again: tuple[tuple[PairedTest, ...], tuple[Contrast, ...]] = ((), ())
+    if alike.left_out:
+        *found, more = _all_tests(alike.cohort, models, measures, (before, start, end))
+        again = (found[0], found[1])
+        notes += tuple(f"Without films that do not compare: {n}" for n in more if n not in notes)
+    sensitivity = Sensitivity(alike.left_out, alike.unknown, *again)
+    return CohortTests(before, start, end, paired, contrasts, notes, version, sensitivity)
+
+
+def _all_tests(
+    cohort: Cohort, models: Any, measures: Sequence[str], visits: tuple[str, str, str]
+) -> tuple[tuple[PairedTest, ...], tuple[Contrast, ...], tuple[str, ...]]:
+    """Paired tests and contrasts, corrected for their number, and what did not work."""
+    before, start, end = visits
     chosen = [m for m in measures if m in cohort.values]
     paired = [
         test
@@ -135,14 +172,10 @@ def run_tests(cohort: Cohort, measures: Sequence[str] = TESTED) -> CohortTests:
             found, note = _contrasts(cohort, models, measure, start, end, adjusted)
             contrasts += found
             notes += [note] if note else []
-    return CohortTests(
-        before,
-        start,
-        end,
+    return (
         tuple(_holm_paired(paired)),
         tuple(_holm_contrasts(contrasts)),
         tuple(dict.fromkeys(notes)),
-        version,
     )
 
 

@@ -182,9 +182,24 @@ def _json(cohort: "Cohort", tests: "CohortTests", said: Sequence[str]) -> str:
         "findings": list(said),
         "paired": [_plain(asdict(t)) for t in tests.paired],
         "contrasts": [_plain(asdict(c)) for c in tests.contrasts],
+        "sensitivity": _sensitivity(tests),
         "notes": list(tests.notes),
     }
     return json.dumps(values, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _sensitivity(tests: "CohortTests") -> dict[str, Any] | None:
+    from dataclasses import asdict
+
+    alike = tests.sensitivity
+    if alike is None:
+        return None
+    return {
+        "films_left_out": alike.left_out,
+        "position_unknown": alike.unknown,
+        "paired": [_plain(asdict(t)) for t in alike.paired],
+        "contrasts": [_plain(asdict(c)) for c in alike.contrasts],
+    }
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

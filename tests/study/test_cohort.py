@@ -1,6 +1,7 @@
 """A cohort from its clinical table and readings to its tests."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,12 +9,16 @@ import pytest
 from endplate.datasets.simulator.cohort import write_clinical
 from endplate.datasets.simulator.cohort_plan import VISITS, plan_cohort
 from endplate.errors import InputError, UnknownName
+from endplate.infer.commands.follow_request import FollowUpRequest, follow_up
+from endplate.reports.cohort_tables import cohort_tables
+from endplate.reports.cohort_words import findings, methods_paragraph
 from endplate.study.clinical import ClinicalRow, read_clinical
 from endplate.study.cohort import Cohort, build_cohort, flow_of, summarise
 
 pytest.importorskip("statsmodels")
 
 from endplate.study.cohort_tests import holm, run_tests
+from endplate.study.sensitivity import films_alike
 
 NAMES = tuple(v[0] for v in VISITS)
 
@@ -143,3 +148,59 @@ def test_clinical_table(tmp_path):
     path.write_text("subject,index_level\nA,L9\n", encoding="utf-8")
     with pytest.raises(UnknownName, match="L9"):
         read_clinical(path)
+
+
+def test_films_that_do_not_compare_are_left_out(visits, tmp_path):
+    """Twelve subjects: in half of them the film before the operation was taken lying."""
+    readings, rows = [], ["subject,operation_date,group,index_level"]
+    for i in range(12):
+        position = "supine" if i % 2 else "standing"
+        rows.append(f"P{i},2024-01-12,{'a' if i < 6 else 'b'},L1")
+        for k, reading in enumerate(visits):
+            own = replace(
+                reading.source,
+                patient_id=f"P{i}",
+                path=f"{i}-{k}.dcm",
+                sha256=f"{i}-{k}",
+                position=position if k == 0 else ("standing" if i != 4 else None),
+                modality="CT" if (i, k) == (2, 2) else "DX",
+            )
+            bodies = tuple(
+                replace(v, points=v.points * (1 + 0.01 * i * (k + 1) * (v.level == "L1"), 1))
+                for v in reading.vertebrae
+            )
+            readings.append(replace(reading, id=f"{i}-{k}", source=own, vertebrae=bodies))
+    path = tmp_path / "clinical.csv"
+    path.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    table = read_clinical(path)
+    request = FollowUpRequest(
+        {c.subject: c.operation for c in table if c.operation},
+        {c.subject: c.index_level for c in table},
+        joint_naming=False,
+        estimate="films",
+    )
+    cohort = build_cohort(table, follow_up(readings, request))
+    alike = films_alike(cohort)
+    assert (alike.left_out, alike.unknown) == (7, 2)
+    kept = np.isfinite(alike.cohort.values["vertebral_kyphosis_deg"]).sum(axis=0)
+    assert kept.tolist() == [6, 12, 11]
+    assert np.isfinite(cohort.values["vertebral_kyphosis_deg"]).all()
+    tests = run_tests(cohort, ["vertebral_kyphosis_deg"])
+    assert tests.sensitivity is not None
+    counts = {(t.kind, t.group): t.n for t in tests.sensitivity.paired}
+    assert counts["correction", "all"] == 6
+    assert counts["loss", "all"] == 11
+    whole = {(t.kind, t.group): t.n for t in tests.paired}
+    assert whole["correction", "all"] == whole["loss", "all"] == 12
+    (shown,) = [t for t in cohort_tables(cohort, tests) if t.name == "sensitivity"]
+    row = next(r for r in shown.rows if r[2] == "correction, all")
+    assert (row[3], row[5]) == ("12", "6")
+    assert "7 films were left out" in shown.note
+    assert any("Without the 7 films" in s for s in findings(cohort, tests))
+    assert "were left out" in methods_paragraph(cohort, tests, None, "0")
+    # Nothing differs: nothing is tested again.
+    plain = Cohort(cohort.subjects, cohort.visits, cohort.values, cohort.errors, ())
+    again = run_tests(plain, ["vertebral_kyphosis_deg"]).sensitivity
+    assert again is not None
+    assert again.left_out == 0
+    assert again.paired == ()
