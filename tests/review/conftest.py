@@ -15,6 +15,7 @@ from endplate.datasets.simulator.api import simulate_film
 from endplate.geometry.calibration import Calibration
 from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.measure import measure
+from endplate.infer.cli import main
 from endplate.reports.reading_json import write_reading
 from endplate.review.app import build_app
 from endplate.review.assist import Assistant
@@ -25,6 +26,9 @@ from endplate.review.guard import GuardRules
 from endplate.review.library import Library
 from endplate.review.people import Doorkeeper, Person
 from endplate.study.reading import Quality, Reader, Reading, Reason, Source
+
+from ..infer.ct_phantom import PhantomSpine, make_phantom
+from ..infer.test_ct import write_nifti
 
 HOST = "127.0.0.1:8000"
 COOKIE = "endplate_review_8000"
@@ -88,6 +92,28 @@ def prepared(tmp_path_factory):
         )
         write_reading(folder / f"film-{number}.json", reading)
     return folder
+
+
+@pytest.fixture(scope="session")
+def scored_ct(tmp_path_factory):
+    """A folder with ``ct/chest.nii.gz`` and its results in ``out``."""
+    folder = tmp_path_factory.mktemp("scored")
+    levels = ("T12", "L1", "L2")
+    phantom = make_phantom(PhantomSpine(12, 16, 12, (6, -8, 10), levels), (1.2, 1.2, 2.0))
+    (folder / "ct").mkdir()
+    write_nifti(folder / "ct" / "chest.nii.gz", phantom.ct)
+    write_nifti(folder / "labels.nii.gz", phantom.labels)
+    arguments = [str(folder / "ct" / "chest.nii.gz"), "--labels", str(folder / "labels.nii.gz")]
+    options = ["--label-scheme", "verse", "-o", str(folder / "out"), "--no-report"]
+    assert main(["score", *arguments, *options]) == 0
+    return folder
+
+
+@pytest.fixture
+def ct_work(scored_ct, tmp_path):
+    """A copy of a scored CT that may be written to."""
+    shutil.copytree(scored_ct, tmp_path / "work")
+    return tmp_path / "work"
 
 
 @pytest.fixture

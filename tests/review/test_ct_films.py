@@ -11,7 +11,6 @@ from endplate.geometry.spatial import SPATIAL_MEASURES
 from endplate.imaging.ct.read import read_ct
 from endplate.imaging.ct.slab import cut_slab, parallel_slab
 from endplate.imaging.ct.slab_file import read_sheet, write_sheet
-from endplate.infer.cli import main
 from endplate.reports.reading_json import read_reading
 from endplate.review.app import build_app
 from endplate.review.assist import Assistant
@@ -22,32 +21,7 @@ from endplate.review.guard import GuardRules
 from endplate.review.library import Library
 from endplate.review.people import Doorkeeper, Person
 
-from ..infer.ct_phantom import PhantomSpine, make_phantom
-from ..infer.test_ct import write_nifti
 from .conftest import COOKIE, HOST, Browser, wire
-
-
-@pytest.fixture(scope="module")
-def scored(tmp_path_factory):
-    """A folder with ``ct/chest.nii.gz`` and its results in ``out``."""
-    folder = tmp_path_factory.mktemp("scored")
-    levels = ("T12", "L1", "L2")
-    spine = PhantomSpine(12, 16, 12, (6, -8, 10), levels)
-    phantom = make_phantom(spine, (1.2, 1.2, 2.0))
-    (folder / "ct").mkdir()
-    write_nifti(folder / "ct" / "chest.nii.gz", phantom.ct)
-    write_nifti(folder / "labels.nii.gz", phantom.labels)
-    arguments = [str(folder / "ct" / "chest.nii.gz"), "--labels", str(folder / "labels.nii.gz")]
-    options = ["--label-scheme", "verse", "-o", str(folder / "out")]
-    assert main(["score", *arguments, *options, "--no-report"]) == 0
-    return folder
-
-
-@pytest.fixture
-def work(scored, tmp_path):
-    """A copy that may be written to."""
-    shutil.copytree(scored, tmp_path / "work")
-    return tmp_path / "work"
 
 
 def review(work, *films):
@@ -61,13 +35,13 @@ def review(work, *films):
     return browser, row["key"]
 
 
-def test_the_map_of_a_slab_survives_its_file(scored, tmp_path):
-    sheet = read_sheet(scored / "out" / "chest.nii.gz-slab.json")
-    reading = read_reading(scored / "out" / "chest.nii.gz.json")
+def test_the_map_of_a_slab_survives_its_file(scored_ct, tmp_path):
+    sheet = read_sheet(scored_ct / "out" / "chest.nii.gz-slab.json")
+    reading = read_reading(scored_ct / "out" / "chest.nii.gz.json")
     assert sheet.sha256 == reading.source.sha256
     assert sheet.size == (reading.source.rows, reading.source.columns)
     again = tmp_path / "again.json"
-    ct = read_ct(scored / "ct" / "chest.nii.gz")
+    ct = read_ct(scored_ct / "ct" / "chest.nii.gz")
     slab = cut_slab(ct, sheet.slab.line)
     write_sheet(again, slab, "x")
     points = np.array([[10.0, 20.0], [100.0, 80.0]])
@@ -82,8 +56,8 @@ def test_the_map_of_a_slab_survives_its_file(scored, tmp_path):
             read_sheet(again)
 
 
-def test_slabs_and_strip(work):
-    browser, key = review(work, work / "ct")
+def test_slabs_and_strip(ct_work):
+    browser, key = review(ct_work, ct_work / "ct")
     film = browser.get(f"/api/films/{key}").json()
     assert film["found"]
     assert film["ct"]["aside"] == ASIDE
@@ -107,8 +81,8 @@ def test_slabs_and_strip(work):
     assert browser.post(f"/api/films/{key}/add", {**wire(film), "x": 5, "y": 5}).status_code == 422
 
 
-def test_a_point_moved_on_another_slab_gets_its_place_in_the_patient(work):
-    browser, key = review(work, work / "ct")
+def test_a_point_moved_on_another_slab_gets_its_place_in_the_patient(ct_work):
+    browser, key = review(ct_work, ct_work / "ct")
     film = browser.get(f"/api/films/{key}").json()
     assert all(abs(a) < 3 for v in film["vertebrae"] for a in v["aside"])
     edit = wire(film)
@@ -121,7 +95,7 @@ def test_a_point_moved_on_another_slab_gets_its_place_in_the_patient(work):
     library = browser.desk.library
     entry = library.entry(key)
     before, after = (library.reading(s) for s in entry.summaries)
-    slab = read_sheet(work / "out" / "chest.nii.gz-slab.json").slab
+    slab = read_sheet(ct_work / "out" / "chest.nii.gz-slab.json").slab
     place = slab.to_patient(after.vertebrae[1].points[0], 8.0)
     assert after.vertebrae[1].points_mm[0] == pytest.approx(place, abs=1e-3)
     assert after.vertebrae[1].points_mm[1:] == pytest.approx(before.vertebrae[1].points_mm[1:])
@@ -144,8 +118,8 @@ def test_a_point_moved_on_another_slab_gets_its_place_in_the_patient(work):
     assert browser.get("/api/export/coco.zip").status_code == 200
 
 
-def test_a_body_placed_by_its_corners_has_places_too(work):
-    browser, key = review(work, work / "ct")
+def test_a_body_placed_by_its_corners_has_places_too(ct_work):
+    browser, key = review(ct_work, ct_work / "ct")
     film = browser.get(f"/api/films/{key}").json()
     edit = wire(film)
     gone = edit["vertebrae"].pop(2)
@@ -156,21 +130,21 @@ def test_a_body_placed_by_its_corners_has_places_too(work):
     assert len(POINTS) == len(reading.vertebrae[2].points_mm)
 
 
-def test_a_ct_elsewhere_another_ct_and_none(work):
-    (work / "ct").rename(work / "moved")
-    (work / "moved" / "chest.nii.gz").rename(work / "moved" / "renamed.nii.gz")
-    browser, key = review(work, work / "moved")
+def test_a_ct_elsewhere_another_ct_and_none(ct_work):
+    (ct_work / "ct").rename(ct_work / "moved")
+    (ct_work / "moved" / "chest.nii.gz").rename(ct_work / "moved" / "renamed.nii.gz")
+    browser, key = review(ct_work, ct_work / "moved")
     assert browser.get(f"/api/films/{key}/pixels").status_code == 200
-    shutil.copy(work / "labels.nii.gz", work / "moved" / "renamed.nii.gz")
-    browser, key = review(work, work / "moved")
+    shutil.copy(ct_work / "labels.nii.gz", ct_work / "moved" / "renamed.nii.gz")
+    browser, key = review(ct_work, ct_work / "moved")
     refused = browser.get(f"/api/films/{key}/pixels")
     assert refused.status_code == 422
     assert "--films" in refused.json()["error"]
 
 
-def test_without_the_map_the_page_says_what_to_do(work):
-    (work / "out" / "chest.nii.gz-slab.json").unlink()
-    browser, key = review(work, work / "ct")
+def test_without_the_map_the_page_says_what_to_do(ct_work):
+    (ct_work / "out" / "chest.nii.gz-slab.json").unlink()
+    browser, key = review(ct_work, ct_work / "ct")
     film = browser.get(f"/api/films/{key}").json()
     assert film["ct"] is None
     refused = browser.get(f"/api/films/{key}/pixels")

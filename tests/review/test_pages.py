@@ -1,5 +1,6 @@
 """The front end: its modules under Node, and the whole of it in headless Chromium."""
 
+import contextlib
 import json
 import re
 import shutil
@@ -21,7 +22,12 @@ from endplate.geometry.spatial import SPATIAL_MEASURES
 from endplate.infer import cli_measure, ct
 from endplate.infer.gate import REASON_CODES
 from endplate.review.app import build_app
+from endplate.review.assist import Assistant
+from endplate.review.desk import Desk
+from endplate.review.films import FilmShelf
 from endplate.review.guard import GuardRules
+from endplate.review.library import Library
+from endplate.review.people import Doorkeeper, Person
 from endplate.study import joint_naming
 
 CHROMIUM = "/usr/bin/chromium"
@@ -81,6 +87,13 @@ def chromium():
 def served(make):
     """A running server; gives desk, and a function that opens a page in a context."""
     desk, door, _ = make()
+    with running(desk, door) as enter:
+        yield desk, enter
+
+
+@contextlib.contextmanager
+def running(desk, door):
+    """Serve a desk; gives a function that opens a page in a context."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(64)
@@ -96,7 +109,7 @@ def served(make):
             page.goto(f"http://127.0.0.1:{port}/?token={door.new_token(door.people[name])}")
             page.wait_for_selector("body[data-ready=list]", state="attached")
 
-        yield desk, enter
+        yield enter
         server.should_exit = True
         thread.join(20)
 
@@ -250,6 +263,49 @@ def test_correcting_one_corner_and_signing_takes_three_actions(chromium, served)
     ]
     assert moved == [(before.vertebrae[2].level, 3)]
     context.close()
+
+
+def test_scrolling_through_the_slabs_of_a_ct(chromium, ct_work):
+    library = Library(ct_work / "out")
+    desk = Desk(library, FilmShelf(library, [ct_work / "ct"]), Assistant())
+    with running(desk, Doorkeeper([Person("anna", "reviewer")])) as enter:
+        context = chromium.new_context(viewport={"width": 1366, "height": 768}, bypass_csp=True)
+        page = context.new_page()
+        problems = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        enter(page)
+        page.keyboard.press("Enter")
+        page.wait_for_selector(OPENED, state="attached")
+        page.wait_for_selector(".strip-sheet")
+        level = "endplate.current.picture.pixels.values.reduce((a, b) => a + b) % 65521"
+        middle = page.evaluate(level)
+        for _ in range(3):
+            page.keyboard.press(".")
+        page.wait_for_function(f"{level} !== {middle}")
+        page.wait_for_function("endplate.current.aside === 6")
+        assert "6 mm to the left" in page.locator(".slab-place").inner_text()
+        assert page.locator(".strip-slab").count() == 1
+        x, y = on_screen(page, 1, 0)
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 3, y - 5, steps=3)
+        page.mouse.up()
+        settled(page)
+        shown_value = shown(page, "own_plane_kyphosis_deg", "L1")
+        page.mouse.wheel(0, 130)
+        page.wait_for_function("endplate.current.aside === 2")
+        page.click("#sign")
+        page.wait_for_selector(".status.signed")
+        page.wait_for_function("endplate.current.aside === 2")
+        assert page.evaluate("endplate.current.doc.vertebrae[1].aside[0]") == pytest.approx(
+            6, abs=0.2
+        )
+        (entry,) = library.entries()
+        kept = library.reading(entry.current).measurements
+        values = {m.name: m.value for m in kept if m.level == "L1"}
+        assert shown_value == pytest.approx(values["own_plane_kyphosis_deg"], abs=0.051)
+        assert problems == []
+        context.close()
 
 
 def test_nothing_breaks_the_policy_and_axe_finds_nothing_serious(chromium, served):
