@@ -8,6 +8,7 @@ What is burned into the pixels stays: no software can promise to find it.
 
 import copy
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from typing import Any, Final
 
 from pydicom.dataset import Dataset
@@ -17,7 +18,7 @@ from pydicom.sequence import Sequence
 from endplate.errors import MissingDependency
 from endplate.imaging.pseudonyms import Pseudonyms
 
-__all__ = ["pseudonymise"]
+__all__ = ["pseudonymise", "require_pseudonymise"]
 
 _Action = Callable[[Dataset, Any], None]
 
@@ -38,6 +39,12 @@ _METHODS: Final = (
 )
 
 
+def require_pseudonymise() -> None:
+    """Raise `MissingDependency` unless the extra ``privacy`` is installed."""
+    if find_spec("dicomanonymizer") is None:
+        raise MissingDependency("dicom-anonymizer", "privacy", "pseudonymising files")
+
+
 def pseudonymise(ds: Dataset, pseudonyms: Pseudonyms) -> Dataset:
     """A copy of a data set without what identifies the patient, sequences included.
 
@@ -53,10 +60,9 @@ def pseudonymise(ds: Dataset, pseudonyms: Pseudonyms) -> Dataset:
     MissingDependency
         Without the extra ``privacy``.
     """
-    try:
-        from dicomanonymizer import anonymize_dataset
-    except ImportError as error:
-        raise MissingDependency("dicom-anonymizer", "privacy", "pseudonymising files") from error
+    require_pseudonymise()
+    from dicomanonymizer import anonymize_dataset
+
     patient = str(ds.get("PatientID", "") or "")
     rules = _rules(patient, pseudonyms)
     out = copy.deepcopy(ds)

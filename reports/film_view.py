@@ -1,7 +1,7 @@
 """The film as the ground of an overlay: fitted to a size, windowed, dimmed, square pixels."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -83,12 +83,17 @@ def film_view(
     )
     width, height = (max(1, round(n * fit)) for n in (columns * along_x, rows * along_y))
     method = cv2.INTER_AREA if width <= columns and height <= rows else cv2.INTER_CUBIC
+    if method == cv2.INTER_AREA and image.dtype in (np.uint8, np.uint16):
+        # First, so that the window is put on a tenth of the pixels.
+        whole: Any = image
+        image = cv2.resize(whole, (width, height), interpolation=method)
     grey = _windowed(image)
     if inverted:
         grey = np.uint8(_DIMMED_WHITE) - grey
-    resized = cv2.resize(grey, (width, height), interpolation=method)
-    # Cubic interpolation overshoots at edges.
-    grey = np.minimum(resized, _DIMMED_WHITE).astype(np.uint8)
+    if grey.shape != (height, width):
+        resized = cv2.resize(grey, (width, height), interpolation=method)
+        # Cubic interpolation overshoots at edges.
+        grey = np.minimum(resized, _DIMMED_WHITE).astype(np.uint8)
     scale = np.array([width / columns, height / rows])
     mm = along_x / scale[0] if calibration.is_metric else float("nan")
     return FilmView(np.repeat(grey[:, :, None], 3, axis=2), scale, float(mm))
@@ -96,7 +101,7 @@ def film_view(
 
 def _windowed(image: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
     """Grey values between the 0.5th and 99.7th percentile, spread over a dimmed range."""
-    sample = image[:: max(1, image.shape[0] // 800), :: max(1, image.shape[1] // 800)]
+    sample = image[:: max(1, image.shape[0] // 400), :: max(1, image.shape[1] // 400)]
     sample = sample.astype(np.float32)
     sample = sample[np.isfinite(sample)]
     low, high = np.percentile(sample, (0.5, 99.7)) if sample.size else (0.0, 1.0)

@@ -1,6 +1,7 @@
 """What a worker does with one film: decode, read, write the results, say what it found."""
 
 import hashlib
+import json
 import math
 import time
 import uuid
@@ -18,12 +19,14 @@ from endplate.errors import EndplateError, UnreadableImage
 from endplate.imaging.pseudonyms import Pseudonyms
 from endplate.imaging.radiograph import Radiograph
 from endplate.imaging.read import read_radiograph
+from endplate.infer.batch.results import FilmResults, hidden_sha256
 from endplate.infer.batch.sink import Sink, open_sink
-from endplate.infer.batch.task import CellSetup, Outcome, Task
+from endplate.infer.batch.task import CellSetup, Outcome, Task, result_name
 from endplate.reports.overlay import draw_overlay
 from endplate.reports.reading_json import reading_text
 from endplate.reports.words import choose_index
 from endplate.study.reading import Reader, Reading
+from endplate.study.serialise import reading_from_dict
 
 __all__ = ["FilmWorker", "ReadsFilms", "pixel_hash", "result_name", "shipped_reader"]
 
@@ -55,9 +58,20 @@ def shipped_reader(setup: CellSetup) -> ReadsFilms:
     return FilmReader(weights, provider=setup.provider, threads=1)
 
 
-def result_name(kind: str, number: int, suffix: str) -> str:
-    """Name of a result of a film: a thousand to a folder."""
-    return f"{kind}/{number // 1000:04d}/{number:07d}{suffix}"
+class _Clock:
+    """Seconds of each step of a film, by the wall's clock and by the processor's."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.cpu_seconds: dict[str, float] = {}
+        self._last = time.perf_counter(), time.process_time()
+
+    def lap(self, step: str) -> None:
+        """A step is done."""
+        now = time.perf_counter(), time.process_time()
+        self.seconds[step] = round(now[0] - self._last[0], 4)
+        self.cpu_seconds[step] = round(now[1] - self._last[1], 4)
+        self._last = now
 
 
 class FilmWorker:
@@ -76,11 +90,12 @@ class FilmWorker:
         self.setup, self.reader = setup, reader
         self.sink: Sink = open_sink(setup.output)
         self.pseudonyms = Pseudonyms(bytes.fromhex(setup.key)) if setup.key else None
+        self.results = FilmResults(setup, self.sink, self.pseudonyms)
 
     def run(self, task: Task) -> Outcome:
         """Read one film; errors become outcomes, running out of memory does not."""
         try:
-            return Outcome(task.number, self._film(task))
+            return Outcome(task.number, self._again(task) if task.again else self._film(task))
         except MemoryError:
             raise
         except EndplateError as error:
@@ -92,12 +107,12 @@ class FilmWorker:
 
     def _film(self, task: Task) -> dict[str, Any]:
         """Decode, read and write; what the journal keeps of the film."""
-        begun = time.perf_counter()
+        clock = _Clock()
         radiograph = replace(read_radiograph(task.file), path=task.path)
-        decoded = time.perf_counter()
+        clock.lap("decode")
         reading = self.reader.read(radiograph, index_level=self.setup.index_level)
         reading = self._identified(reading, task)
-        inferred = time.perf_counter()
+        clock.lap("read")
         number = task.number
         self.sink.write(result_name("thumbs", number, ".jpg"), _thumb(radiograph.pixels))
         if self.setup.overlays and reading.quality.status != "rejected":
@@ -110,17 +125,29 @@ class FilmWorker:
             self.sink.write(result_name("overlays", number, ".jpg"), _jpeg(picture))
         text = reading_text(reading)
         self.sink.write(result_name("readings", number, ".json"), text.encode())
-        seconds = {
-            "decode": round(decoded - begun, 4),
-            "read": round(inferred - decoded, 4),
-            "write": round(time.perf_counter() - inferred, 4),
-        }
+        given = {}
+        if self.setup.results:
+            given["dicom"] = self.results.write(task, reading, lambda: radiograph.pixels)
+        pixels = pixel_hash(radiograph.pixels)
+        clock.lap("write")
         return {
             **_summary(reading, self.setup.index_level),
             "overlay": self.setup.overlays and reading.quality.status != "rejected",
-            "pixels": pixel_hash(radiograph.pixels),
+            "pixels": pixels,
             "notes": list(radiograph.notes),
-            "seconds": seconds,
+            "seconds": clock.seconds,
+            "cpu_seconds": clock.cpu_seconds,
+            **given,
+        }
+
+    def _again(self, task: Task) -> dict[str, Any]:
+        """The DICOM results of a film that was read in an earlier call."""
+        name = result_name("readings", task.number, ".json")
+        reading = reading_from_dict(json.loads(self.sink.read(name)), name)
+        return {
+            "dicom": self.results.write_later(
+                task, reading, lambda: read_radiograph(task.file).pixels
+            )
         }
 
     def _identified(self, reading: Reading, task: Task) -> Reading:
@@ -135,7 +162,7 @@ class FilmWorker:
             source = replace(
                 source,
                 path=f"{task.number:07d}",
-                sha256=hashlib.sha256(hidden.uid(source.sha256).encode()).hexdigest(),
+                sha256=hidden_sha256(hidden, source.sha256),
                 patient_id=hidden.subject(source.patient_id),
                 study_date=hidden.date(source.study_date, source.patient_id),
                 study_uid=hidden.uid(source.study_uid),
@@ -196,7 +223,10 @@ def _thumb(pixels: npt.NDArray[np.generic]) -> bytes:
     rows, columns = pixels.shape
     scale = _THUMB_SIDE / max(rows, columns)
     size: Sequence[int] = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    small = cv2.resize(pixels.astype(np.float32, copy=False), size, interpolation=cv2.INTER_AREA)
+    # A few of the pixels show a stamp as well as all, in a fraction of the time.
+    step = max(1, max(rows, columns) // (3 * _THUMB_SIDE))
+    some = pixels[::step, ::step].astype(np.float32)
+    small = cv2.resize(some, size, interpolation=cv2.INTER_AREA)
     low, high = np.percentile(small, (1, 99))
     grey = np.clip((small - low) / max(high - low, 1e-6) * 255, 0, 255).astype(np.uint8)
     return _jpeg(grey)

@@ -7,7 +7,7 @@ journal says is done is done, and whatever it does not say is done again to the 
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
@@ -168,6 +168,51 @@ class Journal:
             for row in rows:
                 yield Task(*row)
             last = rows[-1][0]
+
+    def lacking_results(self, kinds: Sequence[str]) -> Iterator[Task]:
+        """Films that were read and not rejected, and not yet asked for all DICOM results."""
+        last = 0
+        while True:
+            rows = self._db.execute(
+                "SELECT number, path, file, film FROM entry WHERE state = 'read' AND number > ?"
+                f" ORDER BY number LIMIT {_AT_ONCE}",
+                (last,),
+            ).fetchall()
+            if not rows:
+                return
+            for number, path, file, text in rows:
+                film = json.loads(text)
+                asked = film.get("dicom", {}).get("asked", ())
+                if film["status"] != "rejected" and not set(kinds) <= set(asked):
+                    yield Task(number, path, file, again=True)
+            last = rows[-1][0]
+
+    def record_results(self, outcome: Outcome, kinds: Sequence[str]) -> None:
+        """Record what became of the DICOM results of a film that was read before."""
+        (text,) = self._db.execute(
+            "SELECT film FROM entry WHERE number = ?", (outcome.number,)
+        ).fetchone()
+        film = json.loads(text)
+        if outcome.film is not None:
+            given = outcome.film["dicom"]
+        else:
+            given = {"asked": list(kinds), "written": [], "note": outcome.sentence}
+        before = film.get("dicom", {"asked": [], "written": []})
+        for name in ("asked", "written"):
+            given[name] = sorted({*before[name], *given[name]})
+        film["dicom"] = given
+        with self._db:
+            self._db.execute(
+                "UPDATE entry SET film = ? WHERE number = ?", (json.dumps(film), outcome.number)
+            )
+
+    def files_below(self, folder: str, *states: str) -> Iterator[tuple[str, int]]:
+        """Files in a folder, with their sizes, of the lines in some states."""
+        marks = ", ".join("?" * len(states))
+        yield from self._db.execute(
+            f"SELECT file, size FROM entry WHERE state IN ({marks}) AND substr(file, 1, ?) = ?",
+            (*states, len(folder) + 1, f"{folder}/"),
+        )
 
     def record(self, outcome: Outcome) -> None:
         """Record what became of a film. Where it failed, the next copy of it waits."""

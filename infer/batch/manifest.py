@@ -27,6 +27,7 @@ def manifest(
     reader: dict[str, str],
     counts: dict[str, int],
     codes: dict[str, int],
+    results: dict[str, int],
     written: dict[str, str],
 ) -> dict[str, Any]:
     """Plain values of the manifest.
@@ -39,6 +40,8 @@ def manifest(
         Files by outcome; they add up to ``files``.
     codes : dict
         Files left out, by code.
+    results : dict
+        DICOM results, by kind.
     written : dict
         Names of the outputs.
     """
@@ -61,6 +64,8 @@ def manifest(
             "provider": options.provider,
             "index_level": options.index_level,
             "overlays": options.overlays,
+            "dicom_results": list(options.results),
+            "uid_root": options.uid_root,
             "pseudonymised": options.pseudonymise,
             "time_limit_s": options.time_limit,
             "memory_limit_bytes": options.memory_limit,
@@ -74,6 +79,7 @@ def manifest(
         "outcomes": counts,
         "outcome_meanings": dict(OUTCOMES),
         "codes": dict(sorted(codes.items())),
+        "dicom_results": dict(sorted(results.items())),
         "written": sorted(written),
     }
 

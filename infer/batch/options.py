@@ -10,6 +10,8 @@ from endplate import __version__
 from endplate.errors import InputError, UnknownName
 from endplate.geometry.levels import check_level
 from endplate.infer.batch.sink import is_remote
+from endplate.infer.dicom_results import ResultRequest
+from endplate.reports.dicom.uids import UidMaker
 
 __all__ = ["ENGINES", "BatchOptions"]
 
@@ -26,7 +28,7 @@ class BatchOptions:
     InputError
         If two of them do not go together.
     UnknownName
-        If there is no such engine or level.
+        If there is no such engine, level or kind of DICOM result.
     """
 
     export: Path
@@ -46,6 +48,8 @@ class BatchOptions:
     memory_limit: int = 4 << 30
     provider: str = "cpu"
     weights: Path | None = None
+    results: tuple[str, ...] = ()
+    uid_root: str = "2.25"
     reader: str = field(default="endplate.infer.batch.film:shipped_reader", repr=False)
 
     def __post_init__(self) -> None:
@@ -61,6 +65,8 @@ class BatchOptions:
             raise InputError(f"--workers {self.workers}: expected 1 or more; 0 for all cores")
         if not self.time_limit > 0:
             raise InputError(f"--time-limit {self.time_limit}: expected seconds above 0")
+        UidMaker(self.uid_root)
+        ResultRequest(self.results)
         if self.index_level is not None:
             check_level(self.index_level)
 

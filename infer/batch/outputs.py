@@ -1,7 +1,7 @@
 """Everything that a batch leaves behind, from its journal and the readings."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from endplate.errors import MissingDependency
 from endplate.imaging.select import Selection
-from endplate.infer.batch.film import result_name
 from endplate.infer.batch.journal import Journal
 from endplate.infer.batch.manifest import manifest
 from endplate.infer.batch.options import BatchOptions
@@ -23,12 +22,14 @@ from endplate.infer.batch.tables import (
     measurement_rows,
     write_table,
 )
+from endplate.infer.batch.task import result_name
 from endplate.study.reading import Reading
 from endplate.study.serialise import reading_from_dict
 
 __all__ = ["BatchResult", "write_outputs"]
 
 _GOOD: Final = ("measured", "other")
+_READ: Final = (*_GOOD, "rejected")
 _LEFT_OUT: Final = ("left", "failed", "rejected", "duplicate")
 
 
@@ -71,6 +72,8 @@ class _Outputs:
     sink: Sink
     counts: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
+    results: Counter[str] = field(default_factory=Counter)
+    without_results: int = 0
 
     @property
     def drafts(self) -> Path:
@@ -110,15 +113,28 @@ class _Outputs:
                 *(film["study_date"], film["position"] or "", verdict.outcome, verdict.sentence),
                 *(film["status"], " ".join(code for code, _ in film["reasons"])),
                 *(film["levels"][0], film["levels"][-1]),
+                self.dicom(film),
             )
+
+    def dicom(self, film: dict[str, Any]) -> str:
+        """Which DICOM results a film has, or why it has none; counts them on the way."""
+        given = film.get("dicom")
+        if given is None:
+            return ""
+        self.results.update(given["written"])
+        note = given["note"]
+        if note:
+            self.without_results += 1
+        return "; ".join(filter(None, (" ".join(given["written"]), note)))
 
 
 _NO_PARQUET: Final = "No Parquet table: pip install 'endplate[parquet]', then --resume."
+_NO_RESULTS: Final = "{} films lack DICOM results that were asked for; films.csv says why."
 _NO_STORE: Final = "No store: pip install 'endplate[store]', then --resume."
 _REJECT_COLUMNS: Final = ("file", "path", "outcome", "code", "sentence")
 _FILM_COLUMNS: Final = (
     *("file", "path", "subject", "study_uid", "study_date", "position", "outcome", "why"),
-    *("status", "reasons", "highest_level", "lowest_level"),
+    *("status", "reasons", "highest_level", "lowest_level", "dicom"),
 )
 
 
@@ -136,18 +152,13 @@ def write_outputs(
     """
     out = _Outputs(options, selection, journal, sink)
     verdicts = Verdicts(journal, selection.choice)
-    drafts, written = out.drafts, {}
+    drafts = out.drafts
     write_table(drafts / "rejects.csv", _REJECT_COLUMNS, out.rejects(verdicts))
     write_table(drafts / "films.csv", _FILM_COLUMNS, out.films(verdicts))
-    films = sum(out.counts[name] for name in (*_GOOD, "rejected"))
-    progress.phase("writing tables", films)
-    measurements = _measurements(out, verdicts, progress)
     names = ["rejects.csv", "films.csv", "measurements.csv"]
     if have_parquet():
         names.append("measurements.parquet")
-    for name in names:
-        sink.put(drafts / name, name)
-        written[name] = sink.where(name)
+    written = {name: sink.where(name) for name in names}
     if options.pseudonymise:
         link = options.private_folder / "files.csv"
         rows = ((v.line.number, v.line.path) for v in verdicts)
@@ -156,11 +167,20 @@ def write_outputs(
     summary = Summary(out.path, out.counts, out.codes)
     written["summary.html"] = summary.write(verdicts, sink)
     counts = {name: out.counts[name] for name in OUTCOMES}
-    content = manifest(options, selection, journal, reader, counts, dict(out.codes), written)
+    if out.results:
+        written["dicom"] = sink.where("dicom")
+    content = manifest(
+        options, selection, journal, reader, counts, dict(out.codes), dict(out.results), written
+    )
+    progress.phase("writing tables", sum(out.counts[name] for name in _READ))
+    measurements, stored = _file_readings(out, verdicts, content, progress)
+    for name in names:
+        sink.put(drafts / name, name)
     sink.write("manifest.json", json_bytes(content))
     written["manifest.json"] = sink.where("manifest.json")
     notes = [] if have_parquet() else [_NO_PARQUET]
-    stored = _fill_store(out, verdicts, content, progress)
+    if out.without_results:
+        notes.append(_NO_RESULTS.format(out.without_results))
     if stored is None:
         notes.append(_NO_STORE)
     else:
@@ -171,8 +191,36 @@ def write_outputs(
     )
 
 
-def _fill_store(
+def _file_readings(
     out: _Outputs, verdicts: Verdicts, content: dict[str, Any], progress: Reports
+) -> tuple[int, str | None]:
+    """Put each reading into the table of measurements and into the store, in one go.
+
+    Returns
+    -------
+    (int, str or None)
+        Number of rows of the table; where the store is, None if its packages are not installed.
+    """
+    with MeasurementTable(out.drafts, have_parquet()) as table:
+
+        def readings() -> Iterator[tuple[Reading, bool]]:
+            for verdict in verdicts:
+                if verdict.outcome not in _READ:
+                    continue
+                reading = out.reading(verdict)
+                if verdict.outcome in _GOOD:
+                    table.add(measurement_rows(verdict, reading))
+                yield reading, verdict.outcome == "measured"
+                progress.step()
+
+        source = readings()
+        stored = _fill_store(out, content, source)
+        deque(source, maxlen=0)  # what no store has asked for
+        return table.rows, stored
+
+
+def _fill_store(
+    out: _Outputs, content: dict[str, Any], readings: Iterator[tuple[Reading, bool]]
 ) -> str | None:
     """Put all readings into the store; where it is, None if its packages are not installed."""
     try:
@@ -181,22 +229,4 @@ def _fill_store(
         if out.options.store is not None:
             raise
         return None
-    shown = (*_GOOD, "rejected")
-    progress.phase("filling the store", sum(out.counts[name] for name in shown))
-    readings = (
-        (out.reading(verdict), verdict.outcome == "measured")
-        for verdict in verdicts
-        if verdict.outcome in shown
-    )
-    return fill_store(out.options, out.sink, out.journal, content, readings, progress)
-
-
-def _measurements(out: _Outputs, verdicts: Verdicts, progress: Reports) -> int:
-    """Write the table of measurements; the number of its rows."""
-    with MeasurementTable(out.drafts, have_parquet()) as table:
-        for verdict in verdicts:
-            if verdict.outcome not in _GOOD:
-                continue
-            table.add(measurement_rows(verdict, out.reading(verdict)))
-            progress.step()
-        return table.rows
+    return fill_store(out.options, out.sink, out.journal, content, readings)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from endplate.errors import InputError
+from endplate.imaging.pseudonymise import require_pseudonymise
 from endplate.imaging.pseudonyms import load_key
 from endplate.imaging.scan import ScanPosition, scan
 from endplate.imaging.scan_entry import Entry, Fault
@@ -21,6 +22,7 @@ from endplate.infer.batch.outputs import BatchResult, write_outputs
 from endplate.infer.batch.progress import Reports, SilentProgress
 from endplate.infer.batch.sink import LocalSink, is_remote, open_sink
 from endplate.infer.batch.task import CellSetup
+from endplate.infer.dicom_results import require_dicom_results
 
 __all__ = ["run_batch"]
 
@@ -55,6 +57,7 @@ def run_batch(options: BatchOptions, progress: Reports | None = None) -> BatchRe
             f"{options.output}: holds a batch already; continue it with --resume, or name another"
             " folder"
         )
+    _check_packages(options)
     _make_folders(options)
     _check_store(options)
     journal = Journal(options.journal_path)
@@ -78,6 +81,14 @@ def _make_folders(options: BatchOptions) -> None:
         private.chmod(0o700)
     except OSError as error:
         raise InputError(f"{options.output}: cannot be written to ({error.strerror})") from error
+
+
+def _check_packages(options: BatchOptions) -> None:
+    """Miss what DICOM results need now and not at the first film."""
+    if options.results:
+        require_dicom_results()
+    if options.results and options.pseudonymise:
+        require_pseudonymise()
 
 
 def _check_store(options: BatchOptions) -> None:
@@ -106,13 +117,16 @@ class _Run:
         # Before the scan, so that missing networks are told at once.
         self.first = Isolated(setup)
         who = self.first.start()
-        self._check_same(self.options.identity(self.selection.text, who["sha256"]))
+        self._check_same("identity", self.options.identity(self.selection.text, who["sha256"]))
+        if self.options.results:
+            self._check_same("of results", {"root of identifiers": self.options.uid_root})
         sink = open_sink(self.options.output)
         if isinstance(sink, LocalSink):
             sink.remove_parts()
         if not self.journal.about("scanned"):
             self._scan()
         self._read(setup)
+        self._add_results(setup)
         self._note_time(begun)
         result = write_outputs(self.options, self.selection, self.journal, sink, who, self.progress)
         self._clean()
@@ -145,13 +159,15 @@ class _Run:
             key=key,
             time_limit=options.time_limit,
             memory_limit=options.memory_limit,
+            results=options.results,
+            uid_root=options.uid_root,
         )
 
-    def _check_same(self, identity: dict[str, Any]) -> None:
+    def _check_same(self, note: str, identity: dict[str, Any]) -> None:
         """Refuse to continue with other options: the results would be of two kinds."""
-        before = self.journal.about("identity")
+        before = self.journal.about(note)
         if before is None:
-            self.journal.note("identity", identity)
+            self.journal.note(note, identity)
             return
         for name, value in identity.items():
             if before.get(name) != value:
@@ -202,12 +218,39 @@ class _Run:
         waiting = states["waiting"]
         if not waiting:
             return
+        self._unpack_again("waiting", "copy")
         self.engine = self._make_engine(setup)
         self.progress.phase("reading films", waiting)
         while self.journal.counts()["waiting"]:
             for outcome in self.engine.run(self.journal.waiting()):
                 self.journal.record(outcome)
                 self.progress.step()
+
+    def _add_results(self, setup: CellSetup) -> None:
+        """Write DICOM results of films that were read before any were asked for."""
+        lacking = 0
+        if setup.results:
+            lacking = sum(1 for _ in self.journal.lacking_results(setup.results))
+        if not lacking:
+            return
+        self._unpack_again("read")
+        if self.engine is None:
+            self.engine = self._make_engine(setup)
+        self.progress.phase("writing DICOM results", lacking)
+        for outcome in self.engine.run(self.journal.lacking_results(setup.results)):
+            self.journal.record_results(outcome, setup.results)
+            self.progress.step()
+
+    def _unpack_again(self, *states: str) -> None:
+        """Restore members of archives that are to be read, where they are gone."""
+        for file, size in self.journal.files_below(str(self._unpacked), *states):
+            if not (Path(file).is_file() and Path(file).stat().st_size == size):
+                break
+        else:
+            return
+        self.progress.phase("unpacking archives again", None)
+        for _ in self._entries(ScanPosition()):
+            self.progress.step()
 
     def _make_engine(self, setup: CellSetup) -> Engine:
         options = self.options

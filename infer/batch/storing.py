@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from endplate.infer.batch.journal import Journal
 from endplate.infer.batch.options import BatchOptions
-from endplate.infer.batch.progress import Reports
 from endplate.infer.batch.sink import Sink, is_remote
 from endplate.study.reading import Reading
 from endplate.study.store.store import Filed, open_store
@@ -26,7 +25,6 @@ def fill_store(
     journal: Journal,
     manifest: dict[str, Any],
     readings: Iterable[tuple[Reading, bool]],
-    progress: Reports,
 ) -> str:
     """Add the readings that the store lacks.
 
@@ -53,8 +51,6 @@ def fill_store(
         store.add_run(run, manifest["created"], manifest)
         while batch := [Filed(*pair) for pair in islice(source, _AT_ONCE)]:
             store.add(batch, run)
-            for _ in batch:
-                progress.step()
         shown = store.engine.url.render_as_string(hide_password=True)
     if options.store is None and is_remote(options.output):
         copy = local / f"{_FILE}.copy"

@@ -8,10 +8,9 @@ from typing import Any, Final
 
 from endplate.geometry.catalogue import CATALOGUE
 from endplate.imaging.scan_entry import FAULT_CODES
-from endplate.infer.batch.film import result_name
 from endplate.infer.batch.settle import OUTCOMES, Verdict, Verdicts
 from endplate.infer.batch.sink import Sink
-from endplate.infer.batch.task import FAILURES
+from endplate.infer.batch.task import FAILURES, result_name
 from endplate.reports.page import PAGE_STYLE
 from endplate.reports.words import DISCLAIMER, printable
 

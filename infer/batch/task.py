@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-__all__ = ["FAILURES", "CellSetup", "Outcome", "Task"]
+__all__ = ["FAILURES", "CellSetup", "Outcome", "Task", "result_name"]
 
 #: Codes of films that were to be read and could not be, with what they say.
 FAILURES: Final = {
@@ -42,6 +42,10 @@ class CellSetup:
         Seconds that one film may take.
     memory_limit : int
         Bytes of address space of a worker; 0: no limit.
+    results : tuple of str
+        Kinds of DICOM results to write (`endplate.infer.dicom_results.KINDS`).
+    uid_root : str
+        Of their identifiers.
     """
 
     output: str
@@ -54,6 +58,11 @@ class CellSetup:
     key: str = field(default="", repr=False)
     time_limit: float = 120.0
     memory_limit: int = 4 << 30
+    results: tuple[str, ...] = ()
+    uid_root: str = "2.25"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "results", tuple(self.results))  # a list, where it came as JSON
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -72,11 +81,14 @@ class Task:
         In the export, for records and messages.
     file : str
         From which it is read.
+    again : bool
+        Whether it was read before, and only its DICOM results are wanted.
     """
 
     number: int
     path: str
     file: str
+    again: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -93,7 +105,7 @@ class Outcome:
         Of the task.
     film : dict or None
         What is known of a film that was read (see `endplate.infer.batch.film`), None if it
-        could not be.
+        could not be; of one that was read before, what became of its DICOM results.
     code, sentence : str
         Why not; a code of `FAILURES`.
     """
@@ -102,3 +114,8 @@ class Outcome:
     film: dict[str, Any] | None
     code: str = ""
     sentence: str = ""
+
+
+def result_name(kind: str, number: int, suffix: str) -> str:
+    """Name of a result of a film: a thousand to a folder."""
+    return f"{kind}/{number // 1000:04d}/{number:07d}{suffix}"

@@ -43,6 +43,18 @@ def _batch(
         str | None, typer.Option("--index", metavar="LEVEL", help="The injured level of all films.")
     ] = None,
     overlays: Annotated[bool, typer.Option(help="Write a picture of each film.")] = True,
+    sr: Annotated[
+        bool, typer.Option("--sr", help="Write a DICOM structured report of each film.")
+    ] = False,
+    gsps: Annotated[
+        bool, typer.Option("--gsps", help="Write a DICOM presentation state of each film.")
+    ] = False,
+    sc: Annotated[
+        bool, typer.Option("--sc", help="Write each picture as DICOM secondary capture.")
+    ] = False,
+    uid_root: Annotated[
+        str, typer.Option(metavar="ROOT", help="Of the identifiers of DICOM results.")
+    ] = "2.25",
     pseudonymise: Annotated[
         bool,
         typer.Option("--pseudonymise", help="Keyed pseudonyms, dates moved for each subject."),
@@ -98,6 +110,8 @@ def _batch(
         memory_limit=round(memory_limit * 2**30),
         provider=provider,
         weights=weights,
+        results=tuple(kind for kind, asked in (("sr", sr), ("gsps", gsps), ("sc", sc)) if asked),
+        uid_root=uid_root,
     )
     result = run_batch(options, progress_on_terminal())
     _show(result)
