@@ -8,10 +8,11 @@ Needs the extras ``review`` and ``dev`` and Chromium. Prints one line for each t
 import argparse
 import hashlib
 import json
-import socket
+import signal
 import statistics
+import subprocess
+import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,20 +22,13 @@ from typing import Any
 
 import cv2
 import numpy as np
-import uvicorn
 from playwright.sync_api import Page, sync_playwright
 
 from endplate.datasets.simulator.api import simulate_film
 from endplate.geometry.calibration import Calibration
 from endplate.geometry.measure import measure
 from endplate.reports.reading_json import write_reading
-from endplate.review.app import build_app
-from endplate.review.assist import Assistant
-from endplate.review.desk import Desk
-from endplate.review.films import FilmShelf
-from endplate.review.guard import GuardRules
 from endplate.review.library import Library
-from endplate.review.people import Doorkeeper, Person
 from endplate.study.reading import Quality, Reader, Reading, Source
 from endplate.study.serialise import reading_to_dict
 
@@ -43,7 +37,7 @@ ROWS, COLUMNS = 2800, 1600
 
 def make_folder(folder: Path, count: int) -> None:
     """Two films of 2800 x 1600, and `count` readings of which the rest have no film."""
-    simulated = simulate_film(3)
+    simulated = simulate_film(6)
     scale = np.array([COLUMNS / simulated.image.shape[1], ROWS / simulated.image.shape[0]])
     big = cv2.resize(simulated.image, (COLUMNS, ROWS), interpolation=cv2.INTER_CUBIC)
     bodies = tuple(
@@ -78,26 +72,22 @@ def make_folder(folder: Path, count: int) -> None:
 
 @contextmanager
 def serving(folder: Path) -> Iterator[str]:
-    """A server of the folder; gives the address with a token."""
+    """The command on the folder, a process of its own; gives the address with a token."""
     begun = time.perf_counter()
     library = Library(folder)
     print(f"reading {len(library)} summaries  {time.perf_counter() - begun:8.2f} s")
     begun = time.perf_counter()
     library = Library(folder)
     print(f"the same from the index      {time.perf_counter() - begun:8.2f} s")
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(64)
-        host = f"127.0.0.1:{listener.getsockname()[1]}"
-        desk = Desk(library, FilmShelf(library), Assistant())
-        door = Doorkeeper([Person("anna", "reviewer")])
-        app = build_app(desk, door, GuardRules(frozenset({host}), False, "benchmark"))
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        yield f"http://{host}/?token={door.new_token(door.people['anna'])}"
-        server.should_exit = True
-        thread.join()
+    code = "from endplate.infer.cli import main; raise SystemExit(main())"
+    who = ["review", str(folder), "--user", "anna:reviewer"]
+    with subprocess.Popen(
+        [sys.executable, "-c", code, *who], stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        server.stdout.readline()
+        yield server.stdout.readline().split()[-1]
+        server.send_signal(signal.SIGINT)
 
 
 def time_film(page: Page) -> float:
