@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from endplate.errors import GeometryError
 from endplate.geometry.landmarks import FloatArray, Vertebra
+from endplate.geometry.measurement import Measurement
 
 __all__ = [
     "Z90",
@@ -19,6 +21,7 @@ __all__ = [
     "probability_above",
     "propagate",
     "ratio_se",
+    "rescaled",
 ]
 
 #: Half width of a 90 % interval of a normal variable in standard deviations.
@@ -94,6 +97,14 @@ def _filled(covariance: FloatArray) -> tuple[np.ndarray, FloatArray]:
 def interval90(value: float, se: float) -> tuple[float, float]:
     """90 % interval of a normal variable; NaN with `se`."""
     return (value - Z90 * se, value + Z90 * se)
+
+
+def rescaled(measured: Measurement, factor: float) -> Measurement:
+    """The same value with its standard error times `factor`, and the interval with it."""
+    if factor == 1.0 or math.isnan(measured.se):
+        return measured
+    se = factor * measured.se
+    return replace(measured, se=se, interval90=interval90(measured.value, se))
 
 
 def angle_se_deg(sigma: float, length_1: float, length_2: float) -> float:

@@ -15,6 +15,7 @@ from endplate.geometry.calibration import Calibration
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.levels import check_level
 from endplate.geometry.measure import measure
+from endplate.geometry.uncertainty import rescaled
 from endplate.imaging.radiograph import Radiograph
 from endplate.infer.find import Anchor, Found, find_column
 from endplate.infer.gate import judge_quality
@@ -202,7 +203,11 @@ class FilmReader:
         if quality.status == "rejected":
             # points on a film that is no lateral spine mean nothing
             vertebrae = ()
-        measurements = measure(vertebrae, radiograph.calibration, index_level=index_level)
+        factors = self.calibrations.measures
+        measurements = tuple(
+            rescaled(m, factors.get(m.name, 1.0))
+            for m in measure(vertebrae, radiograph.calibration, index_level=index_level)
+        )
         return Reading(
             id=str(uuid.uuid4()),
             created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,6 +1,7 @@
 """Standard errors: against finite differences, Monte Carlo and closed forms."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from endplate.geometry.uncertainty import (
     mdc95,
     probability_above,
     ratio_se,
+    rescaled,
 )
 
 #: Grades jump, and have no standard error.
@@ -172,3 +174,15 @@ def test_interval_and_probability():
     assert probability_above(5.0 + 1.959964 * 2, 2.0, 5.0) == pytest.approx(0.975, abs=1e-6)
     assert probability_above(6.0, 0.0, 5.0) == 1.0
     assert math.isnan(probability_above(6.0, math.nan, 5.0))
+
+
+def test_a_rescaled_measurement_keeps_its_value(make_spine):
+    spine = make_spine("T12", "L1", "L2", sigma=1.0)
+    before = _get(measure(spine, Calibration((1.0, 1.0), "user")), "regional_kyphosis_deg", "L1")
+    after = rescaled(before, 1.2)
+    assert (after.value, after.flags, after.between) == (before.value, before.flags, before.between)
+    assert after.se == pytest.approx(1.2 * before.se)
+    assert after.interval90 == pytest.approx(interval90(before.value, 1.2 * before.se))
+    assert rescaled(before, 1.0) is before
+    unknown = replace(before, se=math.nan, interval90=(1.0, 2.0))
+    assert rescaled(unknown, 1.2) is unknown

@@ -1,5 +1,6 @@
 """From a radiograph to a reading: with stand-ins for the networks, and with those shipped."""
 
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -201,6 +202,20 @@ def test_unknown_index_levels_are_refused_at_once(monkeypatch):
 def test_missing_weights_are_named(tmp_path):
     with pytest.raises(InputError, match=r"detector\.onnx: no such network"):
         FilmReader(tmp_path)
+
+
+def test_intervals_are_those_of_the_calibration(monkeypatch):
+    bodies = spine()
+    finder, film = Finder(lambda _: bodies), radiograph(pixels_of(bodies))
+    plain = fake_reader(monkeypatch, finder).read(film)
+    factors = {"vertebral_kyphosis_deg": 1.5}
+    calibrations = replace(Calibrations.uncalibrated(), measures=factors)
+    wider = fake_reader(monkeypatch, finder, calibrations=calibrations).read(film)
+    for before, after in zip(plain.measurements, wider.measurements, strict=True):
+        assert after.value == before.value or after.value != after.value
+        if before.se == before.se:
+            factor = factors.get(before.name, 1.0)
+            assert after.se == pytest.approx(factor * before.se)
 
 
 def test_the_calibration_of_the_folder_is_used(monkeypatch, tmp_path):
