@@ -12,6 +12,7 @@ from typing import Final
 from endplate.errors import EndplateError, InputError
 from endplate.imaging.read import read_radiograph
 from endplate.infer.batch.film import pixel_hash
+from endplate.review.archived import Archived
 
 __all__ = ["BatchFilms", "find_private"]
 
@@ -34,6 +35,7 @@ class BatchFilms:
     """
 
     def __init__(self, private: Path) -> None:
+        self.archived = Archived()
         self.path = (private / _JOURNAL).absolute()
         if not self.path.is_file():
             raise InputError(
@@ -42,6 +44,7 @@ class BatchFilms:
         identity = self._ask("SELECT value FROM about WHERE name = 'identity'", ())
         try:
             known = json.loads(identity[0]) if identity else {}
+            self.export = Path(str(known["export"]))
             if not known["pseudonymise"]:
                 raise InputError(
                     f"{private}: is of a batch without pseudonyms, which needs no --private"
@@ -62,16 +65,19 @@ class BatchFilms:
         if not (name.isascii() and name.isdigit()):
             return None
         row = self._ask(
-            "SELECT file, film FROM entry WHERE number = ? AND state = 'read'", (int(name),)
+            "SELECT file, film, path FROM entry WHERE number = ? AND state = 'read'", (int(name),)
         )
         if row is None:
             return None
         try:
             film = json.loads(row[1])
             path = Path(row[0])
-            if film["sha256"] != sha256 or not path.is_file():
+            if film["sha256"] != sha256:
                 return None
-            return path if pixel_hash(read_radiograph(path).pixels) == film["pixels"] else None
+            there = path if path.is_file() else self.archived.film(self.export, row[2])
+            if there is None:
+                return None
+            return there if pixel_hash(read_radiograph(there).pixels) == film["pixels"] else None
         except (ValueError, KeyError, TypeError, OSError, EndplateError):
             return None
 

@@ -17,6 +17,7 @@ from endplate.errors import EndplateError, InputError
 from endplate.geometry.calibration import Calibration
 from endplate.imaging.radiograph import Radiograph
 from endplate.imaging.read import read_radiograph
+from endplate.review.archived import Archived
 from endplate.review.batch_films import BatchFilms
 from endplate.review.ct_films import CtFilms
 from endplate.review.library import FilmEntry, Library
@@ -48,7 +49,9 @@ class FilmShelf:
         self, library: Library, folders: Sequence[Path] = (), batch: BatchFilms | None = None
     ) -> None:
         self.library, self.batch = library, batch
-        self.folders = [f.resolve() for f in (*folders, *_batch_export(library.folder))]
+        self.exports = _batch_export(library.folder)
+        self.archived = Archived()
+        self.folders = [f.resolve() for f in (*folders, *self.exports) if f.is_dir()]
         for folder in folders:
             if not folder.is_dir():
                 raise InputError(f"{folder}: no such folder of films")
@@ -178,6 +181,10 @@ class FilmShelf:
         for path in self._by_name().get(PurePosixPath(said).name, ()):
             if self._is(path, wanted):
                 return path
+        for export in self.exports:
+            unpacked = self.archived.film(export, said)
+            if unpacked is not None and self._is(unpacked, wanted):
+                return unpacked
         return self._by_hash(wanted)
 
     def _candidates(self, said: str, beside: Path) -> list[Path]:
@@ -272,7 +279,7 @@ def _batch_export(folder: Path) -> list[Path]:
         export = Path(values["configuration"]["export"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    return [export] if export.is_dir() else []
+    return [export] if export.exists() else []
 
 
 def _files(folder: Path, deep: bool) -> list[Path]:

@@ -1,6 +1,7 @@
 """The films of a pseudonymised batch are shown, and nothing tells whose they are."""
 
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from endplate.errors import InputError
 from endplate.infer.batch.options import BatchOptions
 from endplate.infer.batch.run import run_batch
 from endplate.review.app import build_app
+from endplate.review.archived import Archived
 from endplate.review.assist import Assistant
 from endplate.review.batch_films import BatchFilms, find_private
 from endplate.review.desk import Desk
@@ -24,8 +26,10 @@ from .conftest import COOKIE, HOST, Browser, wire
 _SECRETS = ("SECRET-7", "doe-", "Doe^", "1.2.8.", "20240131")
 
 
-def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Path:
-    """Results of a batch of two films of one patient."""
+def batch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, archive: bool = False, **options: Any
+) -> Path:
+    """Results of a batch of two films of one patient, perhaps in a zip archive."""
     modules = tmp_path / "modules"
     modules.mkdir()
     shutil.copy(Path(__file__).parents[1] / "infer" / "batch_fake_reader.py", modules)
@@ -34,7 +38,11 @@ def batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Pa
     root.mkdir()
     for i, day in enumerate(("20240131", "20240302")):
         data = film(i, PatientID="SECRET-7", PatientName="Doe^Jane", StudyDate=day)
-        (root / f"doe-{i}").write_bytes(data)
+        if archive:
+            with zipfile.ZipFile(root / "all.zip", "a") as file:
+                file.writestr(f"Doe/doe-{i}", data)
+        else:
+            (root / f"doe-{i}").write_bytes(data)
     values: dict[str, Any] = {"workers": 1, "reader": "batch_fake_reader:make", **options}
     run_batch(BatchOptions(root, str(tmp_path / "out"), **values))
     return tmp_path / "out"
@@ -106,3 +114,28 @@ def test_a_batch_without_pseudonyms_needs_none(tmp_path, monkeypatch):
     assert find_private(library.folder, None) is None
     shelf = FilmShelf(library)
     assert all(shelf.path(e) is not None for e in library.entries())
+
+
+@pytest.mark.parametrize("pseudonymise", [True, False])
+def test_films_inside_archives(tmp_path, monkeypatch, pseudonymise):
+    out = batch(tmp_path, monkeypatch, archive=True, pseudonymise=pseudonymise)
+    library = Library(out)
+    shelf = FilmShelf(library, (), find_private(library.folder, None))
+    films = {shelf.radiograph(e).sha256 for e in library.entries()}
+    assert len(films) == 2
+    paths = [shelf.path(e) for e in library.entries()]
+    assert all(p is not None and p.parent.stat().st_mode & 0o077 == 0 for p in paths)
+    assert len({p.parent for p in paths if p is not None}) == 1
+
+
+def test_no_path_leads_out_of_an_export(tmp_path):
+    (tmp_path / "export").mkdir()
+    with zipfile.ZipFile(tmp_path / "other.zip", "w") as file:
+        file.writestr("x", b"secret")
+    archived = Archived()
+    for path in ("../other.zip/x", "/other.zip/x", "x", "", "other.zip/x"):
+        assert archived.film(tmp_path / "export", path) is None
+    assert archived.film(tmp_path / "other.zip", "other.zip/y") is None
+    found = archived.film(tmp_path / "other.zip", "other.zip/x")
+    assert found is not None
+    assert found.read_bytes() == b"secret"
