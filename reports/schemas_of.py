@@ -2,13 +2,14 @@
 
 import json
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 from endplate.errors import UnknownName
 
-__all__ = ["schema"]
+__all__ = ["SCHEMAS", "schema"]
 
-_NAMES = ("reading-1", "followup-1")
+#: Names of all published schemas.
+SCHEMAS: Final = ("reading-1", "followup-1", "agreement-1", "cohort-1", "series-1", "batch-1")
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -19,8 +20,8 @@ def schema(name: str) -> dict[str, Any]:
     UnknownName
         If there is none.
     """
-    if name not in _NAMES:
-        raise UnknownName("schema", name, _NAMES)
+    if name not in SCHEMAS:
+        raise UnknownName("schema", name, SCHEMAS)
     path = files("endplate.reports").joinpath("schemas", f"{name}.schema.json")
     out: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return out

@@ -63,7 +63,7 @@ def agree_files(
     levels: Sequence[str] | None = None,
     confidence: float = 0.95,
 ) -> int:
-    """Compare readers and write ``agreement.json``, ``.csv`` and ``.html``.
+    """Compare readers; write ``agreement.json``, ``.csv`` and ``.html``, and plots as SVG.
 
     Returns
     -------
@@ -77,9 +77,9 @@ def agree_files(
     """
     from endplate.errors import InputError
     from endplate.geometry.levels import check_level
-    from endplate.infer.commands.inputs import reader_input, write_text
+    from endplate.infer.commands.inputs import reader_input, safe_name, write_text
     from endplate.infer.terminal import show
-    from endplate.reports.agreement_html import agreement_page
+    from endplate.reports.agreement_html import agreement_page, bland_altman_svg
     from endplate.study.agreement import DEFAULT_MEASURES, agree, agreement_to_dict
     from endplate.study.reading_sets import match_values, point_distances
 
@@ -109,7 +109,11 @@ def agree_files(
     write_text(output / "agreement.json", text + "\n")
     write_text(output / "agreement.html", agreement_page(result))
     _write_csv(output / "agreement.csv", result)
-    show(*_tables(result), f"Wrote {output / 'agreement.html'} (also .json and .csv)")
+    for m in result.measures:
+        for p in m.pairs:
+            name = safe_name(f"bland-altman-{m.name}-{p.first}-{p.second}")
+            write_text(output / "figures" / f"{name}.svg", bland_altman_svg(m, p))
+    show(*_tables(result), f"Wrote {output / 'agreement.html'} (also .json, .csv and figures)")
     return 0
 
 

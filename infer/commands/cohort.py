@@ -207,7 +207,10 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
     out: dict[str, Any] = {}
     for name, value in values.items():
-        if isinstance(value, float):
+        if name.startswith("p_") or name == "p":
+            # A small p is not 0.
+            out[name] = float(f"{value:.6g}") if value == value else None
+        elif isinstance(value, float):
             out[name] = plain_number(value)
         elif isinstance(value, tuple):
             out[name] = [plain_number(x) for x in value]

@@ -156,7 +156,7 @@ def _write(
 ) -> list[Path]:
     import json
 
-    from endplate.infer.commands.inputs import write_text
+    from endplate.infer.commands.inputs import safe_name, write_text
     from endplate.reports.followup_films import film_strips
     from endplate.reports.followup_html import followup_page
     from endplate.study.followup_json import followup_to_dict
@@ -176,11 +176,6 @@ def _write(
             written.append(output / f"{stem}-followup{suffix}.pdf")
             write_followup_pdf(written[-1], result, strips, language)
     return written
-
-
-def safe_name(subject: str) -> str:
-    """The subject as part of a file name."""
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in subject)[:80] or "subject"
 
 
 def _terminal(result: "FollowUp") -> Any:

@@ -19,6 +19,7 @@ __all__ = [
     "load_readings",
     "parse_labelled",
     "reader_input",
+    "safe_name",
     "write_text",
 ]
 
@@ -148,6 +149,11 @@ def _measured(path: Path) -> Iterator[Reading]:
             position=position if isinstance(position, str) else None,
         )
         yield replace(reading, source=source)
+
+
+def safe_name(name: str) -> str:
+    """A name of a subject or reader as part of a file name."""
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:80] or "subject"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,18 +5,25 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.table import Table
+
     from endplate.datasets.simulator.cohort_plan import PlannedSubject
     from endplate.study.followup import FollowUp
     from endplate.study.reading import Reading
 
 __all__ = ["check_against_plan", "landmark_readings", "rebuild_series", "register"]
 
+SERIES_SCHEMA: Final = "endplate/series/1"
 _MAIN = "vertebral_kyphosis_deg"
+#: A planned loss of more than this counts as planted.
+_PLANTED_DEG: Final = 2.0
 
 
 def register(app: typer.Typer) -> None:
@@ -92,14 +99,53 @@ def rebuild_series(
     request = FollowUpRequest(
         {c.subject: c.operation for c in table if c.operation is not None},
         {c.subject: c.index_level for c in table},
+        estimate="joint",
     )
     results = follow_up(readings, request)
     cohort = build_cohort(table, results)
     report_cohort(cohort, run_tests(cohort), output / "report")
-    check = check_against_plan(plan, results)
+    together = check_against_plan(plan, results)
+    alone = check_against_plan(plan, follow_up(readings, replace(request, estimate="films")))
+    check = {
+        "schema": SERIES_SCHEMA,
+        "together": together,
+        "film_by_film": alone,
+        "index_level": check_index_levels(plan, results),
+    }
     write_text(output / "check.json", json.dumps(check, indent=1, allow_nan=False) + "\n")
-    show(*(f"{name.replace('_', ' ')}: {value}" for name, value in check.items()))
+    show(*_check_table(together, alone))
+    found = check["index_level"]
+    show(", ".join(f"{name.replace('_', ' ')} {n}" for name, n in found.items()))
     return 0
+
+
+def _check_table(together: dict[str, Any], alone: dict[str, Any]) -> "Iterator[Table]":
+    from rich import box
+    from rich.table import Table
+
+    table = Table("Against the plan", "films together", "film by film", box=box.SIMPLE)
+    for name, value in together.items():
+        table.add_row(name.replace("_", " "), str(value), str(alone[name]))
+    yield table
+
+
+def check_index_levels(
+    plan: "Sequence[PlannedSubject]", results: "Sequence[FollowUp]"
+) -> dict[str, int]:
+    """How often the treated level is told from the films alone, without the table."""
+    from endplate.study.index_level import find_index_level
+
+    levels = {s.subject: s.level for s in plan}
+    out = {"subjects": 0, "right": 0, "doubtful": 0, "wrong_and_not_doubtful": 0}
+    for result in results:
+        operated = [v.visit.name != "pre" for v in result.visits]
+        found = find_index_level([v.visit.reading for v in result.visits], operated=operated)
+        right = found.level == levels[result.subject]
+        out["subjects"] += 1
+        out["right"] += right
+        out["doubtful"] += found.doubtful or not found.level
+        out["wrong_and_not_doubtful"] += bool(found.level) and not right and not found.doubtful
+    return out
 
 
 def landmark_readings(
@@ -178,13 +224,14 @@ def check_against_plan(
     -------
     dict
         Numbers of films, mean absolute errors of kyphosis and of its loss at each late visit in
-        degrees, the share of planned losses inside their 90 % interval, and the share of false
-        alarms: losses said to be beyond error (95 %) where at most half a degree was lost.
+        degrees, the bias of losses of more than 2 degrees, the share of planned losses inside their
+        90 % interval, and the share of false alarms: losses said to be beyond error (95 %) where
+        at most half a degree was lost.
     """
     import numpy as np
 
     planned = {(s.subject, v.name): v.kyphosis_deg for s in plan for v in s.visits}
-    kyphosis, losses, inside, alarms = [], [], [], []
+    kyphosis, losses, planted, inside, alarms = [], [], [], [], []
     for result in results:
         for visit in result.visits:
             truth = planned[result.subject, visit.visit.name]
@@ -196,11 +243,13 @@ def check_against_plan(
                 continue
             lost = truth - planned[result.subject, "post"]
             losses.append(loss.value - lost)
+            planted.append(lost)
             if math.isfinite(loss.se):
                 inside.append(loss.interval90[0] <= lost <= loss.interval90[1])
                 if abs(lost) <= 0.5:
                     alarms.append(loss.value > 0 and "over_mdc95" in loss.flags)
     films = sum(v.seen for s in plan for v in s.visits)
+    much = [e for e, lost in zip(losses, planted, strict=True) if lost > _PLANTED_DEG]
     return {
         "films": films,
         "films_measured": len(kyphosis),
@@ -210,9 +259,12 @@ def check_against_plan(
         "losses": len(losses),
         "loss_mae_deg": _mean(np.abs(losses)),
         "loss_bias_deg": _mean(losses),
+        "loss_bias_of_planted_deg": _mean(much),
+        "mean_planted_loss_deg": _mean([lost for lost in planted if lost > _PLANTED_DEG]),
         "loss_interval90_coverage": _mean(inside),
         "false_alarms": _mean(alarms),
         "losses_of_nothing": len(alarms),
+        "films_misread": sum("points_misread" in v.flags for r in results for v in r.visits),
     }
 
 

@@ -17,6 +17,7 @@ from endplate.imaging.pseudonyms import Pseudonyms
 from endplate.infer.batch.options import BatchOptions
 from endplate.infer.batch.outputs import BatchResult
 from endplate.infer.batch.run import run_batch
+from endplate.reports.schemas_of import schema
 from endplate.study.store.store import open_store
 
 from .batch_export import film, make_export
@@ -69,6 +70,8 @@ def test_every_file_gets_its_outcome(export: tuple[Path, Expected], tmp_path: Pa
     assert sum(result.counts.values()) == result.files
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["files"] == len(expected)
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator(schema("batch-1")).validate(manifest)
     assert result.exit_status == 1
 
 

@@ -16,6 +16,7 @@ from endplate.datasets.simulator.dicom import write_dicom
 from endplate.geometry.calibration import Calibration
 from endplate.geometry.measure import measure
 from endplate.imaging.read import read_radiograph
+from endplate.reports.schemas_of import schema
 
 
 def test_series_from_landmarks(tmp_path, capsys):
@@ -24,7 +25,17 @@ def test_series_from_landmarks(tmp_path, capsys):
     from endplate.infer.commands.series import rebuild_series
 
     assert rebuild_series(tmp_path, 16, 2, landmarks_mm=0.2) == 0
-    check = json.loads((tmp_path / "check.json").read_text("utf-8"))
+    whole = json.loads((tmp_path / "check.json").read_text("utf-8"))
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator(schema("series-1")).validate(whole)
+    cohort = json.loads((tmp_path / "report" / "cohort.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator(schema("cohort-1")).validate(cohort)
+    assert cohort["sensitivity"]["films_left_out"] > 0
+    assert min(t["p_t"] for t in cohort["paired"]) > 0
+    assert whole["index_level"]["right"] >= 12
+    assert whole["index_level"]["wrong_and_not_doubtful"] <= 1
+    assert whole["film_by_film"]["loss_mae_deg"] < 1.1
+    check = whole["together"]
     assert check["films_measured"] == check["films"] > 60
     assert check["films_renamed"] == 0
     assert check["kyphosis_mae_deg"] < 0.8
@@ -37,6 +48,7 @@ def test_series_from_landmarks(tmp_path, capsys):
     assert "Subjects with a film at each visit" in page
     tables = {p.name for p in (report / "tables").iterdir()}
     assert {"baseline.csv", "values.tex", "contrasts.csv", "flow.csv", "changes.csv"} <= tables
+    assert {"sensitivity.csv", "sensitivity.tex"} <= tables
     with (report / "values.csv").open(encoding="utf-8") as file:
         assert {r["measure"] for r in csv.DictReader(file)} >= {"vertebral_kyphosis_deg", "vas"}
     assert "Mean correction" in capsys.readouterr().out

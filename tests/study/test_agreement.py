@@ -9,6 +9,7 @@ import pytest
 
 from endplate.errors import GeometryError, InputError
 from endplate.infer.commands.agree import agree_files
+from endplate.reports.schemas_of import schema
 from endplate.study.bland_altman import bland_altman
 from endplate.study.distributions import (
     f_quantile,
@@ -150,6 +151,7 @@ def test_command_on_a_wide_table(tmp_path, capsys):
     path.write_text(f"image;Wright;mini\n{rows}\n", encoding="utf-8")
     assert agree_files([str(path)], tmp_path / "out") == 0
     found = json.loads((tmp_path / "out" / "agreement.json").read_text("utf-8"))
+    _follows_its_schema(found)
     pair = found["measures"][0]["pairs"][0]
     assert (pair["first"], pair["second"]) == ("Wright", "mini")
     assert pair["bias"] == pytest.approx(-2.117647, abs=1e-6)
@@ -157,11 +159,17 @@ def test_command_on_a_wide_table(tmp_path, capsys):
     assert "ICC(A,1)" in capsys.readouterr().out
 
 
+def _follows_its_schema(values):
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator(schema("agreement-1")).validate(values)
+
+
 def test_command_on_two_readers_of_films(data_dir, tmp_path):
     folder = data_dir / "lumbar-laterals"
     first, second = folder / "annotations.json", folder / "annotations-second-reader.json"
     agree_files([f"one={first}", f"two={second}"], tmp_path, levels=["L1", "L2", "L3"])
     found = json.loads((tmp_path / "agreement.json").read_text("utf-8"))
+    _follows_its_schema(found)
     assert found["readers"] == ["one", "two"]
     kyphosis = found["measures"][0]
     assert kyphosis["name"] == "vertebral_kyphosis_deg"
