@@ -74,6 +74,8 @@ class Found:
         Direction from head to foot in the stored film.
     candidates : tuple of Candidate
         All that the column was chosen from.
+    shape : (rows, columns) or None
+        Of the film in which the candidates lie.
     """
 
     scores: FilmScores
@@ -82,6 +84,7 @@ class Found:
     inverted: bool
     downward: FloatArray
     candidates: tuple[Candidate, ...] = ()
+    shape: tuple[int, int] | None = None
 
 
 def find_column(
@@ -105,7 +108,7 @@ def find_column(
     look = _first_look(pyramid, network)
     film = pyramid.inverted() if look.inverted else pyramid
     rotation, downward = _rotation(look.turned)
-    column = name_column(look.candidates, config, downward=downward)
+    column = name_column(look.candidates, config, downward=downward, shape=film.shape)
     if column is None:
         if anchors:
             raise InputError(f"levels {anchors[0].level}@...: no vertebra was found on this film")
@@ -115,9 +118,15 @@ def find_column(
     if window is not None:
         _, closer = _run(film, network, window)
         candidates = closer or candidates
-    named = _name(candidates, config, downward, anchors)
+    named = _name(candidates, config, downward, film.shape, anchors)
     return Found(
-        look.scores, named or column, look.turned, look.inverted, downward, tuple(candidates)
+        look.scores,
+        named or column,
+        look.turned,
+        look.inverted,
+        downward,
+        tuple(candidates),
+        film.shape,
     )
 
 
@@ -165,11 +174,11 @@ def _name(
     candidates: list[Candidate],
     config: NamingConfig,
     downward: FloatArray,
+    shape: tuple[int, int],
     anchors: Sequence[Anchor],
 ) -> NamedColumn | None:
-    return name_column(
-        candidates, config, downward=downward, anchors=_match(candidates, anchors) or None
-    )
+    known = _match(candidates, anchors) or None
+    return name_column(candidates, config, downward=downward, shape=shape, anchors=known)
 
 
 def _match(candidates: Sequence[Candidate], anchors: Sequence[Anchor]) -> Mapping[int, str]:

@@ -13,7 +13,7 @@ import numpy as np
 from endplate.errors import InputError
 from endplate.geometry.calibration import Calibration
 from endplate.geometry.landmarks import FloatArray, Vertebra
-from endplate.geometry.levels import check_level
+from endplate.geometry.levels import LEVELS, check_level
 from endplate.geometry.measure import measure
 from endplate.geometry.uncertainty import rescaled
 from endplate.imaging.radiograph import Radiograph
@@ -23,9 +23,11 @@ from endplate.infer.refine import Refined, refine
 from endplate.infer.session import Network
 from endplate.infer.square import from_square, shrink_covariance, stretch_of, to_square, with_square
 from endplate.models.calibration import Calibrations
+from endplate.models.decode import CLASSES
 from endplate.models.heatmaps import MARKS
+from endplate.models.naming import NamedColumn
 from endplate.models.resample import GreyArray, ImagePyramid
-from endplate.study.reading import Reader, Reading, Source
+from endplate.study.reading import Naming, Reader, Reading, Source
 
 __all__ = ["FilmReader", "FilmResult", "weights_folder"]
 
@@ -34,6 +36,8 @@ WEIGHTS: Final = {"detector": "detector.onnx", "refiner": "refiner.onnx"}
 CALIBRATION: Final = "calibration.json"
 #: Probability above which a body is said to bear cement or metal.
 _BORNE: Final = 0.5
+_WORTH_TELLING: Final = 0.001
+"""Least probability of a level that a reading keeps."""
 
 
 def weights_folder() -> Path:
@@ -54,12 +58,15 @@ class FilmResult:
         One for each vertebra; in square pixels of the resampled film if the aspect was not 1.
     level_probability : float
         Probability that the naming as a whole is right.
+    naming : Naming or None
+        The same with that of every other naming; None without vertebrae.
     """
 
     found: Found
     vertebrae: tuple[Vertebra, ...]
     refined: tuple[Refined, ...]
     level_probability: float
+    naming: Naming | None = None
 
 
 class FilmReader:
@@ -147,13 +154,13 @@ class FilmReader:
             )
             for k, c, r in zip(keep, candidates, refined, strict=True)
         )
-        naming = float(found.column.probabilities[keep].min()) if keep else 0.0
         seen = [i for i, v in enumerate(vertebrae) if _on_film(v.points, pixels.shape)]
         return FilmResult(
             found,
             tuple(vertebrae[i] for i in seen),
             tuple(refined[i] for i in seen),
-            naming,
+            found.column.probability if keep else 0.0,
+            _naming(found.column, [keep[i] for i in seen]),
         )
 
     def read(
@@ -217,7 +224,22 @@ class FilmReader:
             quality=quality,
             vertebrae=vertebrae,
             measurements=measurements,
+            naming=result.naming if vertebrae else None,
         )
+
+
+def _naming(column: NamedColumn, kept: Sequence[int]) -> Naming | None:
+    """What the reading keeps of the probabilities of the names of the bodies that it has."""
+    if not kept:
+        return None
+    levels = {}
+    for i in kept:
+        row = column.level_probabilities[i]
+        likely = [int(k) for k in np.argsort(-row, kind="stable") if row[k] >= _WORTH_TELLING]
+        levels[column.levels[i]] = {
+            CLASSES[k]: float(row[k]) for k in likely if CLASSES[k] in LEVELS
+        }
+    return Naming(column.probability, column.margin, dict(column.shifts), levels)
 
 
 def _source(radiograph: Radiograph, found: Found, vertebrae: Sequence[Vertebra]) -> Source:

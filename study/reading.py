@@ -1,5 +1,6 @@
 """A reading: the landmarks and measurements of one image by one reader."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -8,7 +9,16 @@ from endplate.geometry.calibration import Calibration
 from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.measurement import Measurement
 
-__all__ = ["READING_SCHEMA", "Acquisition", "Quality", "Reader", "Reading", "Reason", "Source"]
+__all__ = [
+    "READING_SCHEMA",
+    "Acquisition",
+    "Naming",
+    "Quality",
+    "Reader",
+    "Reading",
+    "Reason",
+    "Source",
+]
 
 READING_SCHEMA: Final = "endplate/reading/1"
 
@@ -84,6 +94,29 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Naming:
+    """How sure the level names of a film are, as the model judges that gave them.
+
+    Parameters
+    ----------
+    probability : float
+        Probability that all names are right.
+    margin : float
+        Nats by which these names beat the best others; infinite where there are no others.
+    shifts : mapping
+        Shift, -2 to 2 -> probability that all names must move so many levels down to be right.
+        What is missing to 1 is farther off.
+    levels : mapping
+        Name of a body -> level -> probability that it is that level; small ones are left out.
+    """
+
+    probability: float
+    margin: float
+    shifts: Mapping[int, float]
+    levels: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
 class Reading:
     """One set of landmarks for one image by one reader; never edited, only superseded.
 
@@ -97,6 +130,8 @@ class Reading:
         ISO 8601 time with offset.
     vertebrae : tuple of Vertebra
         Head to foot.
+    naming : Naming or None
+        None where nobody judged it, such as for a person's reading.
     """
 
     id: str
@@ -108,3 +143,4 @@ class Reading:
     vertebrae: tuple[Vertebra, ...]
     measurements: tuple[Measurement, ...]
     parent: str | None = None
+    naming: Naming | None = None

@@ -19,6 +19,7 @@ from endplate.geometry.measurement import Measurement
 from endplate.study.reading import (
     READING_SCHEMA,
     Acquisition,
+    Naming,
     Quality,
     Reader,
     Reading,
@@ -29,6 +30,7 @@ from endplate.study.reading import (
 __all__ = ["reading_from_dict", "reading_to_dict"]
 
 _FAR: Final = 1e6
+_SHIFTS: Final = ("-2", "-1", "0", "+1", "+2")
 _HUGE: Final = 1e12
 _TEXTS_OF_SOURCE: Final = (
     "sha256",
@@ -78,6 +80,7 @@ def reading_to_dict(reading: Reading) -> dict[str, Any]:
             "reasons": [{"code": r.code, "message": r.message} for r in reading.quality.reasons],
         },
         "vertebrae": [_vertebra_to_dict(v) for v in reading.vertebrae],
+        **_naming_to_dict(reading.naming),
         "measurements": [_measurement_to_dict(m) for m in reading.measurements],
     }
 
@@ -110,6 +113,7 @@ def reading_from_dict(values: object, where: str = "reading") -> Reading:
             quality=_quality(top.record("quality")),
             vertebrae=tuple(_vertebra(r) for r in top.records("vertebrae", "vertebra")),
             measurements=tuple(_measurement(r) for r in top.records("measurements", "measurement")),
+            naming=_naming(top.record("naming")) if top.get("naming", None) else None,
         )
     except InputError:
         raise
@@ -140,6 +144,24 @@ def _acquisition_to_dict(acquisition: Acquisition | None) -> dict[str, Any]:
     }
     rounded = {k: None if v is None else _number(v) for k, v in lengths.items()}
     return {"acquisition": {**rounded, "kernel": acquisition.kernel}}
+
+
+def _naming_to_dict(naming: Naming | None) -> dict[str, Any]:
+    """The field ``naming``, left out where nobody judged the names."""
+    if naming is None:
+        return {}
+    levels = {
+        name: {level: _number(p) for level, p in others.items()}
+        for name, others in naming.levels.items()
+    }
+    return {
+        "naming": {
+            "probability": _number(naming.probability),
+            "margin": _number(naming.margin),
+            "shifts": {_SHIFTS[s + 2]: _number(p) for s, p in naming.shifts.items()},
+            "levels": levels,
+        }
+    }
 
 
 def _places_to_dict(vertebra: Vertebra) -> dict[str, Any]:
@@ -244,6 +266,37 @@ def _quality(record: Record) -> Quality:
             for reason in record.records("reasons", "reason")
         ),
     )
+
+
+def _naming(record: Record) -> Naming:
+    shifts = record.record("shifts")
+    levels = record.record("levels")
+    return Naming(
+        _probability(record, "probability"),
+        record.optional_number("margin", 0.0, _FAR, default=math.inf),
+        {_shift(shifts, name): _probability(shifts, name) for name in shifts.values},
+        {name: _levels(levels.record(_level_name(levels, name))) for name in levels.values},
+    )
+
+
+def _levels(record: Record) -> dict[str, float]:
+    return {_level_name(record, x): _probability(record, x) for x in record.values}
+
+
+def _level_name(record: Record, name: str) -> str:
+    if name not in LEVELS:
+        raise record.fail("a field", name, "the name of a level")
+    return name
+
+
+def _shift(record: Record, name: str) -> int:
+    if name not in _SHIFTS:
+        raise record.fail("a field", name, f"one of {', '.join(_SHIFTS)}")
+    return int(name)
+
+
+def _probability(record: Record, name: str) -> float:
+    return record.number(name, record.get(name), 0.0, 1.0)
 
 
 def _vertebra(record: Record) -> Vertebra:

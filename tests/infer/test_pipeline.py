@@ -155,6 +155,19 @@ def test_what_the_user_says_of_the_levels_is_not_doubted(monkeypatch):
     assert "level_uncertain" not in {r.code for r in reading.quality.reasons}
 
 
+def test_readings_keep_how_sure_the_names_are(monkeypatch):
+    bodies = spine()
+    reader = fake_reader(monkeypatch, Finder(lambda _: bodies))
+    reading = reader.read(radiograph(pixels_of(bodies)))
+    naming = reading.naming
+    assert naming is not None
+    assert set(naming.levels) == {v.level for v in reading.vertebrae}
+    for v in reading.vertebrae:
+        assert naming.levels[v.level][v.level] == pytest.approx(v.level_probability)
+        assert sum(naming.levels[v.level].values()) == pytest.approx(1.0, abs=0.03)
+    assert naming.shifts[0] == pytest.approx(naming.probability, abs=0.2)
+
+
 def test_bodies_that_face_against_the_others_are_turned_round(monkeypatch):
     bodies = spine()
     swapped = dict(bodies)

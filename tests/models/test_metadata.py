@@ -48,7 +48,7 @@ def calibrations() -> Calibrations:
     sd = np.sqrt(np.diag(covariance))
     correlation = covariance / sd[:, None] / sd[None, :]
     return Calibrations(
-        NamingConfig(temperature=2.5, irregular=3.0),
+        NamingConfig(lumbar=0.25, irregular=3.0),
         PointErrors(rng.uniform(0.01, 0.05, 12), 0.5, correlation),
         0.6,
         0.85,

@@ -13,23 +13,37 @@ from endplate.geometry.landmarks import FloatArray
 from endplate.models.decode import CLASSES, Candidate
 from endplate.models.frames import body_frame
 from endplate.models.naming import NamedColumn, NamingConfig, name_column
+from endplate.models.normal_column import LOG_SIZES, STEPS, TILTS
 
-from ..spine import body, column
+from ..spine import body
 
 LEVELS = ("T9", "T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5", "S1")
 # fixed here, so that fitting the defaults to films does not change what is tested
 CONFIG = NamingConfig(
-    temperature=2.0,
-    thoracic=1.0,
-    threshold=0.3,
-    body_weight=1.0,
-    skipped=4.0,
-    irregular=4.0,
-    spacing_sd=0.16,
-    size_sd=0.16,
-    kink_sd=16.0,
+    body=1.0,
+    bodies=0.85,
+    sacrum=1.0,
+    sacra=0.85,
+    sacral=0.1,
+    lowest=0.5,
+    lumbar=0.5,
+    lower_thoracic=0.5,
+    thoracic=0.5,
+    tilt=0.0,
+    doubled=0.5,
+    thoracic_spacing=1.0,
+    lumbar_spacing=1.0,
+    sacral_spacing=1.0,
+    overlap=0.5,
+    size=0.5,
+    kink=1.0,
+    angle=0.0,
+    skipped=3.0,
+    unseen=0.5,
+    irregular=3.0,
     trust=1.0,
     highest="C7",
+    keep=0.0,
 )
 
 
@@ -55,12 +69,32 @@ def candidate(points: FloatArray, level: str | None, score: float = 0.9) -> Cand
     return Candidate(body_frame(points)[0], points, score, evidence(level), sacrum)
 
 
+def usual_column(levels: Sequence[str]) -> dict[str, FloatArray]:
+    """Points by level of a column with usual steps, sizes and tilts, facing left."""
+    out: dict[str, FloatArray] = {}
+    place, size = np.array([150.0, 80.0]), 60.0
+    for level, below in zip(levels, [*levels[1:], None], strict=True):
+        row = CLASSES.index(level)
+        tilt = float(-TILTS[row])
+        points = body((place[0], place[1]), size, 0.72 * size, tilt=tilt)
+        if level == "S1":
+            points[3:] = np.nan
+            points[:3] += place - points[[0, 2]].mean(axis=0)
+        out[level] = points
+        if below is not None:
+            step = STEPS[0, CLASSES.index("L5") if below == "S1" else row]
+            middle = np.deg2rad(0.5 * (tilt - TILTS[CLASSES.index(below)]))
+            place = place + 1.15 * step * size * np.array([-np.sin(middle), np.cos(middle)])
+            size *= float(np.exp(LOG_SIZES[0, row]))
+    return out
+
+
 def candidates(
     levels: Sequence[str], seen_as: Mapping[str, str | None] | None = None
 ) -> list[Candidate]:
     """A column of these levels; `seen_as` says what the detector takes some of them for."""
     seen_as = seen_as or {}
-    geometry = column([f"{i}" if x != "S1" else x for i, x in enumerate(levels)])
+    geometry = usual_column(levels)
     return [
         candidate(points, seen_as.get(name, name))
         for name, points in zip(levels, geometry.values(), strict=True)
@@ -121,7 +155,8 @@ def test_the_sacrum_alone_names_the_rest():
 def test_without_any_evidence_the_naming_is_a_guess_and_says_so():
     result = named(candidates(LEVELS[:-1], dict.fromkeys(LEVELS)))
     assert result.probabilities.max() < 0.5
-    assert result.margin < 0.1
+    assert result.probability < 0.5
+    assert result.margin < 0.5
 
 
 @pytest.mark.parametrize(
@@ -180,6 +215,47 @@ def test_the_column_starts_at_the_highest_level_that_is_read():
     assert all(len(names) == 4 for names, _ in result.alternatives)
     # nothing is left of a column that lies above
     assert name_column(candidates(levels[:2]), replace(CONFIG, highest="T4")) is None
+
+
+def test_high_bodies_are_left_out_where_their_names_are_less_sure():
+    # one or two bodies are missed above T10, and the bodies beyond look like no level
+    levels = ("T4", "T5", "T6", "T7", "T8", "T9", *LEVELS[1:])
+    found = candidates(levels, dict.fromkeys(levels[:6]))
+    del found[levels.index("T9")]
+    found[:5] = transformed(found[:5], np.eye(2), np.array([0.0, -22.0]))
+    config = replace(CONFIG, skipped=1.0)
+    whole = name_column(found, config)
+    assert whole is not None
+    assert whole.levels[-9:] == LEVELS[1:]
+    assert whole.probabilities[0] < 0.95 * whole.probabilities[-1]
+    part = name_column(found, replace(config, keep=0.95))
+    assert part is not None
+    assert part.levels == LEVELS[1:]
+    assert part.probability > whole.probability
+
+
+def test_shifts_are_probabilities_of_all_names_moving():
+    result = named(candidates(LEVELS[:-1], dict(pairwise(LEVELS[:-1]))))
+    assert result.levels == LEVELS[1:-1] or result.levels == LEVELS[:-1]
+    assert set(result.shifts) == {-2, -1, 0, 1, 2}
+    assert 0.9 < sum(result.shifts.values()) <= 1 + 1e-9
+    assert max(result.shifts, key=lambda s: result.shifts[s]) == 0
+    # without shifts of single bodies, both say the same
+    assert result.probability == pytest.approx(result.shifts[0], abs=0.1)
+    np.testing.assert_allclose(result.level_probabilities.sum(axis=1), 1.0)
+    best = result.level_probabilities.argmax(axis=1)
+    assert tuple(CLASSES[i] for i in best) == result.levels
+
+
+def test_a_film_that_goes_on_below_should_show_the_sacrum():
+    found = candidates(LEVELS[:-1], dict.fromkeys(LEVELS))
+    lowest = max(float(c.points[:, 1].max()) for c in found)
+    cut = name_column(found, CONFIG, shape=(int(lowest) + 10, 400))
+    shown = name_column(found, CONFIG, shape=(int(lowest) + 600, 400))
+    assert cut is not None
+    assert shown is not None
+    low = CLASSES.index("L5")
+    assert shown.level_probabilities[-1, low] > cut.level_probabilities[-1, low] + 0.05
 
 
 def test_less_trust_makes_probabilities_more_modest():

@@ -1,6 +1,7 @@
 """Reading files and their schema."""
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from endplate.reports.reading_json import (
     readings_text,
     write_reading,
 )
-from endplate.study.reading import READING_SCHEMA, Quality, Reading
+from endplate.study.reading import READING_SCHEMA, Naming, Quality, Reading
 
 
 def check(values: object) -> None:
@@ -32,6 +33,8 @@ def test_the_schema_is_one() -> None:
 def test_written_readings_satisfy_the_schema(reading: Reading) -> None:
     check(json.loads(reading_text(reading)))
     check(json.loads(reading_text(replace(reading, calibration=UNCALIBRATED))))
+    naming = Naming(0.9, math.inf, {-2: 0, -1: 0.1, 0: 0.9, 1: 0, 2: 0}, {"L1": {"L1": 0.9}})
+    check(json.loads(reading_text(replace(reading, naming=naming))))
     rejected = replace(reading, quality=Quality("rejected"), vertebrae=(), measurements=())
     check(json.loads(reading_text(rejected)))
     for one in json.loads(readings_text([reading, rejected])):

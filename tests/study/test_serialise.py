@@ -13,7 +13,7 @@ from endplate.errors import InputError
 from endplate.geometry.calibration import UNCALIBRATED
 from endplate.geometry.landmarks import Vertebra
 from endplate.study.identity import without_identity
-from endplate.study.reading import Reading
+from endplate.study.reading import Naming, Reading
 from endplate.study.serialise import reading_from_dict, reading_to_dict
 
 
@@ -39,6 +39,42 @@ def test_round_trip(reading: Reading) -> None:
         found, expected = ([x.value, x.se, *x.interval90] for x in (m, n))
         np.testing.assert_allclose(found, expected, atol=5e-5)
     assert plain(back) == plain(reading), "writing what was read changes nothing"
+
+
+NAMING = Naming(
+    0.91,
+    2.5,
+    {-2: 0.0, -1: 0.06, 0: 0.91, 1: 0.02, 2: 0.0},
+    {"T12": {"T12": 0.93, "T11": 0.07}, "L1": {"L1": 0.94, "T12": 0.06}},
+)
+
+
+def test_naming_goes_there_and_back(reading: Reading) -> None:
+    values = plain(replace(reading, naming=NAMING))
+    assert values["naming"]["shifts"]["-1"] == 0.06
+    assert reading_from_dict(values).naming == NAMING
+    sure = replace(NAMING, margin=math.inf)
+    assert plain(replace(reading, naming=sure))["naming"]["margin"] is None
+    assert reading_from_dict(plain(replace(reading, naming=sure))).naming == sure
+    assert "naming" not in plain(reading)
+    assert reading_from_dict(plain(reading)).naming is None
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"probability": 1.2}, "naming: probability is 1.2; expected a number from 0 to 1"),
+        ({"shifts": {"3": 0.5}}, "'3'; expected one of -2, -1, 0"),
+        ({"levels": {"L9": {}}}, "'L9'; expected the name of a level"),
+        ({"levels": {"L1": {"L9": 1}}}, "'L9'; expected the name of a level"),
+        ({"levels": {"L1": {"L2": "x"}}}, "L2 is 'x'"),
+    ],
+)
+def test_broken_namings_are_refused(reading: Reading, change: dict[str, Any], message: str) -> None:
+    values = plain(replace(reading, naming=NAMING))
+    values["naming"].update(change)
+    with pytest.raises(InputError, match=message):
+        reading_from_dict(values)
 
 
 def test_missing_is_null(reading: Reading) -> None:

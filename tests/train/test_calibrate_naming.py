@@ -1,4 +1,4 @@
-"""The weights of the naming are those under which films are named as annotated."""
+"""The weights of the naming are those under which what is annotated is likely."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -11,15 +11,17 @@ from endplate.models.decode import CLASSES, Candidate
 from endplate.models.frames import body_frame
 from endplate.models.naming import NamingConfig, name_column
 from endplate.train.accuracy import Truth
-from endplate.train.calibrate_naming import NamingCase, fit_naming
+from endplate.train.calibrate_naming import NamingCase, fit_naming, naming_score
 
 from ..spine import column
 
 LEVELS = ("T9", "T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5", "S1")
 DOWN = np.array([0.0, 1.0])
+#: Believes what bodies look like too much.
+START = NamingConfig(lowest=1.0, lumbar=1.0, lower_thoracic=1.0, thoracic=1.0)
 
 
-def case(shifted: int, *, doubtful: bool = False) -> NamingCase:
+def case(shifted: int, *, doubtful: bool = False, fold: int = 0) -> NamingCase:
     """A film whose `shifted` upper bodies are taken for the level below; the sacrum is clear."""
     bodies = column(LEVELS)
     seen_as = dict(pairwise(LEVELS[: shifted + 1])) if shifted else {}
@@ -36,7 +38,7 @@ def case(shifted: int, *, doubtful: bool = False) -> NamingCase:
         )
     vertebrae = tuple(Vertebra(level, points) for level, points in bodies.items())
     truth = Truth("f", "g", vertebrae, {}, levels_doubtful=doubtful)
-    return NamingCase(tuple(candidates), DOWN, truth, 0)
+    return NamingCase(tuple(candidates), DOWN, truth, fold)
 
 
 def names(one: NamingCase, config: NamingConfig) -> tuple[str, ...]:
@@ -45,26 +47,56 @@ def names(one: NamingCase, config: NamingConfig) -> tuple[str, ...]:
     return found.levels
 
 
-@pytest.fixture(autouse=True)
-def small_grid(monkeypatch):
-    grid = {"temperature": (0.5, 8.0), "threshold": (0.3,), "thoracic": (1.0,)}
-    monkeypatch.setattr("endplate.train.calibrate_naming._GRID", grid)
-
-
-def test_weights_that_name_films_right_are_chosen():
-    start = NamingConfig(temperature=0.5)
-    hard = case(7)
-    assert names(hard, start) != LEVELS
-    fitted = fit_naming([hard, case(0)], start)
-    assert fitted.temperature == 8.0
-    assert names(hard, fitted) == LEVELS
-    # what was not searched stays
-    assert (fitted.irregular, fitted.spacing_sd) == (start.irregular, start.spacing_sd)
+def test_weights_that_name_films_right_are_found():
+    hard = [case(7, fold=i % 2) for i in range(8)]
+    assert names(hard[0], START) != LEVELS
+    fitted = fit_naming(hard, START).config
+    assert names(hard[0], fitted)[-6:] == LEVELS[-6:]
+    assert fitted.lumbar < START.lumbar
+    # the prior holds what the films say nothing about
+    assert fitted.irregular == pytest.approx(START.irregular, abs=0.3)
+    assert (fitted.highest, fitted.keep) == (START.highest, START.keep)
 
 
 def test_films_of_doubtful_levels_do_not_vote_on_names():
-    doubtful = case(7, doubtful=True)
-    start = NamingConfig(temperature=0.5)
-    with_it = fit_naming([case(0), replace(doubtful)], start)
-    without = fit_naming([case(0)], start)
-    assert names(case(0), with_it) == names(case(0), without) == LEVELS
+    clear = [case(0, fold=i % 2) for i in range(4)]
+    doubtful = [case(7, doubtful=True, fold=i % 2) for i in range(4)]
+    with_them = fit_naming([*clear, *doubtful], START).config
+    without = fit_naming(clear, START).config
+    assert with_them.lumbar == pytest.approx(without.lumbar, abs=0.05)
+    assert names(clear[0], with_them) == names(clear[0], without) == LEVELS
+
+
+def test_trust_falls_where_sure_names_are_wrong():
+    # half of the films are named by bodies that all look like the level below
+    right = [case(0, fold=i % 2) for i in range(6)]
+    wrong = [
+        replace(
+            one,
+            truth=replace(
+                one.truth,
+                vertebrae=tuple(
+                    Vertebra(new, v.points)
+                    for new, v in zip(LEVELS[:-2], one.truth.vertebrae[1:-1], strict=True)
+                ),
+            ),
+            candidates=one.candidates[1:-1],
+        )
+        for one in right
+    ]
+    sure = fit_naming([*right, *right], START)
+    unsure = fit_naming([*right, *wrong], START)
+    assert unsure.config.trust > sure.config.trust
+    assert unsure.uncertain_below >= 0.5
+
+
+def test_the_score_of_a_film_tells_surprise():
+    good = naming_score(case(0), START)
+    assert good.right
+    assert good.found == len(LEVELS)
+    assert good.surprise == pytest.approx(-np.log(min(good.probability, 0.99)))
+    missed = replace(case(0), candidates=case(0).candidates[:1])
+    moved = replace(
+        missed, candidates=tuple(replace(c, centre=c.centre + 500) for c in missed.candidates)
+    )
+    assert naming_score(moved, START).right is None

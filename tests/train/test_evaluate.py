@@ -72,8 +72,6 @@ def bodies_by_size(pyramid: ImagePyramid) -> dict[str, np.ndarray]:
 
 def test_good_readings_have_good_figures_and_calibrations(dotted_set, tmp_path, monkeypatch):
     fake_reader(monkeypatch, Finder(bodies_by_size, jitter=2.0))
-    grid = {"temperature": (2.0, 3.0), "threshold": (0.3,), "thoracic": (1.0,)}
-    monkeypatch.setattr("endplate.train.calibrate_naming._GRID", grid)
     out = tmp_path / "out"
     config = EvaluateConfig(
         weights="FOLD",
