@@ -19,6 +19,7 @@ from endplate.models.calibration import Calibrations
 from endplate.study.reading import Reading
 from endplate.train.accuracy import FilmResult, Truth, judge_film, summarise
 from endplate.train.calibrate import Residual, fit_lateral, fit_points, residual_of
+from endplate.train.calibrate_measures import fit_measures, scores_of
 from endplate.train.calibrate_naming import NamingCase, fit_naming
 from endplate.train.data import FilmSet
 from endplate.train.readers import NETWORKS, load_reader
@@ -136,14 +137,9 @@ def run_evaluation(config: EvaluateConfig, out: Path) -> Evaluation:
     per_fold: dict[int, Calibrations] = {}
     if config.calibrate:
         namings = [n for case in cases for n in _naming_cases(case)]
-        fitted = _fit(base, cases, residuals, namings)
+        fitted = _fit(base, cases, residuals, namings, None)
         for fold in folds:
-            per_fold[fold] = _fit(
-                base,
-                [c for c in cases if c.fold != fold],
-                [r for r in residuals if r.fold != fold],
-                [n for n in namings if n.fold != fold],
-            )
+            per_fold[fold] = _fit(base, cases, residuals, namings, fold)
     evaluation = _judge(config, cases, per_fold, base, unreadable, fitted)
     _write(evaluation, config, out, residuals)
     return evaluation
@@ -183,18 +179,37 @@ def _fit(
     cases: Sequence[_Read],
     residuals: Sequence[Residual],
     namings: Sequence[NamingCase],
+    without: int | None,
 ) -> Calibrations:
+    """Everything fitted on the films of all folds but one."""
+    kept = [c for c in cases if c.fold != without]
     scores: dict[bool, list[float]] = {True: [], False: []}
-    for case in cases:
+    for case in kept:
         scores[case.truth is not None].append(case.found.found.scores.lateral)
-    naming = fit_naming(namings, base.naming)
+    naming = fit_naming([n for n in namings if n.fold != without], base.naming)
     return replace(
         base,
-        points=fit_points(residuals),
+        points=fit_points([r for r in residuals if r.fold != without]),
+        measures=_measure_factors(kept, residuals, without),
         naming=naming.config,
         level_probability=naming.uncertain_below,
         lateral=fit_lateral(scores[True], scores[False], base.lateral),
     )
+
+
+def _measure_factors(
+    cases: Sequence[_Read], residuals: Sequence[Residual], without: int | None
+) -> dict[str, float]:
+    """Factors of the measures, each film's points having errors fitted on yet other films."""
+    scores = []
+    for fold in sorted({c.fold for c in cases}):
+        others = [r for r in residuals if r.fold not in (without, fold)]
+        # with two folds there are no yet other films
+        errors = fit_points(others or [r for r in residuals if r.fold != without])
+        for case in cases:
+            if case.fold == fold and case.truth is not None and _square(case):
+                scores += scores_of(case.found, case.truth, errors)
+    return fit_measures(scores)
 
 
 def _square(case: _Read) -> bool:
