@@ -41,6 +41,8 @@ class Curve:
     lines : tuple of Line
     thresholds : tuple of (value, label)
     ticks : tuple of (x, label)
+    decimal : str
+        Decimal mark.
     """
 
     title: str
@@ -49,6 +51,7 @@ class Curve:
     lines: tuple[Line, ...]
     thresholds: tuple[tuple[float, str], ...]
     ticks: tuple[tuple[float, str], ...]
+    decimal: str = "."
 
     @property
     def y_range(self) -> tuple[float, float]:
@@ -57,7 +60,8 @@ class Curve:
         values += [t for t, _ in self.thresholds[:1]]
         low, high = min(values), max(values)
         room = max(0.08 * (high - low), 1.0)
-        return (low - room, high + room)
+        # The names of several lines stand below them.
+        return (low - room * (2.0 if len(self.lines) > 1 else 1.0), high + room)
 
     @property
     def x_range(self) -> tuple[float, float]:
@@ -74,12 +78,13 @@ def followup_curves(result: FollowUp, language: str = "en") -> tuple[Curve, ...]
     ticks = tuple(zip(xs, names, strict=True))
     dated = all(v.visit.days is not None for v in result.visits)
     x_label = word("months", language) if dated else ""
+    shown, decimal = _sparse(ticks), "," if language == "fr" else "."
     out = []
     for name in _ANGLES:
         line = _line(result, xs, name, word(name, language), _COLOURS[0])
         if line is not None:
             out.append(
-                Curve(line.label, x_label, "°", (line,), _thresholds(result, name), _sparse(ticks))
+                Curve(line.label, x_label, "°", (line,), _thresholds(result, name), shown, decimal)
             )
     heights = [
         _line(result, xs, name, word(key, language), colour, of_normal=True)
@@ -87,7 +92,7 @@ def followup_curves(result: FollowUp, language: str = "en") -> tuple[Curve, ...]
     ]
     known = tuple(x for x in heights if x is not None)
     if known:
-        out.append(Curve(word("height_curve", language), x_label, "%", known, (), _sparse(ticks)))
+        out.append(Curve(word("height_curve", language), x_label, "%", known, (), shown, decimal))
     return tuple(out)
 
 
@@ -104,14 +109,18 @@ def _months(result: FollowUp) -> list[float]:
 
 
 def _sparse(ticks: Sequence[tuple[float, str]]) -> tuple[tuple[float, str], ...]:
-    """Ticks without labels where the one before is too near."""
+    """Ticks, those too near the one before sharing its label."""
     span = max(x for x, _ in ticks) - min(x for x, _ in ticks) or 1.0
     out: list[tuple[float, str]] = []
-    at = -math.inf
+    labelled = 0
     for x, label in ticks:
-        near = x - at < 0.13 * span
-        out.append((x, "" if near else label))
-        at = at if near else x
+        if out and x - out[labelled][0] < 0.13 * span:
+            at, first = out[labelled]
+            out[labelled] = (at, f"{first}, {label}")
+            out.append((x, ""))
+        else:
+            labelled = len(out)
+            out.append((x, label))
     return tuple(out)
 
 
@@ -172,7 +181,7 @@ def curve_svg(curve: Curve) -> str:
             chart.note(x - 0.1 * (curve.x_range[1] - curve.x_range[0]), y, line.label, line.colour)
         else:
             for p in line.points:
-                chart.note(p[0], p[1], f"{p[1]:.1f}")
+                chart.note(p[0], p[1], f"{p[1]:.1f}".replace(".", curve.decimal))
     return chart.svg()
 
 
@@ -204,7 +213,7 @@ def curve_axes(curve: Curve, axes: Any) -> None:
             )
         axes.plot(xs, ys, "o-", color=line.colour, lw=1.4, ms=3, label=line.label)
     if len(curve.lines) > 1:
-        axes.legend(fontsize=6, frameon=False, loc="best")
+        axes.legend(fontsize=6, frameon=False, loc="lower left", ncol=3, bbox_to_anchor=(0, -0.02))
     axes.set_xlim(*curve.x_range)
     axes.set_ylim(low, high)
     axes.set_xticks([x for x, _ in curve.ticks], [t for _, t in curve.ticks], fontsize=6)

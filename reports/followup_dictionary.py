@@ -17,6 +17,7 @@ _WORDS: Final[dict[str, tuple[str, str]]] = {
     "curves": ("Course", "Évolution"),
     "measures": ("Measures of each film", "Mesures de chaque cliché"),
     "changes": ("Change", "Variation"),
+    "height_changes": ("Change of height", "Variation de hauteur"),
     "measure": ("Measure", "Mesure"),
     "months": ("months after the operation", "mois après l'intervention"),
     "value": ("value with 90 % interval", "valeur et intervalle à 90 %"),

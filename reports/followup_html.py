@@ -43,7 +43,7 @@ def followup_page(result: FollowUp, strips: Sequence[Picture] = (), language: st
         parts.append(section(word("curves", language), f'<div class="grid">{drawn}</div>{why}'))
     for heading, (head, rows), texts in (
         ("changes", angle_rows(result, language), 2),
-        ("changes", height_rows(result, language), 2),
+        ("height_changes", height_rows(result, language), 2),
         ("measures", value_rows(result, language), 1),
     ):
         if rows:
@@ -55,8 +55,10 @@ def followup_page(result: FollowUp, strips: Sequence[Picture] = (), language: st
     if result.left_out:
         listed = "".join(f"<li>{safe(r.source.path)}: {safe(w)}</li>" for r, w in result.left_out)
         parts.append(section(word("left_out", language), f'<ul class="flags">{listed}</ul>'))
-    made = f", {result.visits[-1].visit.reading.reader.name}" if result.visits else ""
-    return whole_page(title, "".join(parts), made=made, language=language)
+    readers = [v.visit.reading.reader for v in result.visits]
+    made = "".join(dict.fromkeys(f"; {r.name} {r.version}".rstrip() for r in readers))
+    footer = word("disclaimer", language)
+    return whole_page(title, "".join(parts), made=made, language=language, footer=footer)
 
 
 def visit_caption(visit: VisitResult, language: str) -> str:
@@ -73,9 +75,10 @@ def visit_caption(visit: VisitResult, language: str) -> str:
 
 
 def _facts(result: FollowUp, language: str) -> str:
+    colon = " :" if language == "fr" else ":"
     parts = [index_text(result, language), word(f"estimate_{result.estimate}", language)]
     if result.operation is not None:
-        parts.insert(0, f"{word('operation', language)}: {result.operation.isoformat()}")
+        parts.insert(0, f"{word('operation', language)}{colon} {result.operation.isoformat()}")
     return f'<p class="why">{safe("; ".join(parts))}</p>'
 
 

@@ -52,7 +52,8 @@ def write_followup_pdf(
 def _words(page: Any, result: FollowUp, language: str, y: float) -> float:
     facts = f"{index_text(result, language)}; {word(f'estimate_{result.estimate}', language)}"
     if result.operation is not None:
-        facts = f"{word('operation', language)}: {result.operation.isoformat()}; {facts}"
+        colon = " :" if language == "fr" else ":"
+        facts = f"{word('operation', language)}{colon} {result.operation.isoformat()}; {facts}"
     page.text(0.06, y, printable(facts), fontsize=7, color=_SOFT, va="top")
     y -= 0.019
     # A number is not to be parted from its sign.

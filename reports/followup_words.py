@@ -15,7 +15,8 @@ def index_text(result: FollowUp, language: str = "en") -> str:
     parts = [word(index.why, language)]
     if index.level and index.why != "given":
         parts.append(_chance(index.probability))
-    return f"{word('index', language)}: {index.level or '–'} ({', '.join(parts)})"
+    colon = " :" if language == "fr" else ":"
+    return f"{word('index', language)}{colon} {index.level or '–'} ({', '.join(parts)})"
 
 
 def _doubt(result: FollowUp, language: str) -> str:

@@ -45,7 +45,9 @@ def table(head: list[str], rows: list[list[str]], texts: int = 1) -> str:
     return f"<table><tr>{top}</tr>{body}</table>"
 
 
-def whole_page(title: str, body: str, *, made: str = "", language: str = "en") -> str:
+def whole_page(
+    title: str, body: str, *, made: str = "", language: str = "en", footer: str = DISCLAIMER
+) -> str:
     """A page; `body` is HTML."""
     return (
         f'<!doctype html>\n<html lang="{language}">\n<head>\n<meta charset="utf-8">\n'
@@ -55,5 +57,5 @@ def whole_page(title: str, body: str, *, made: str = "", language: str = "en") -
         f"<title>{safe(title)} - endplate</title>\n"
         f"<style>{PAGE_STYLE}{_MORE_STYLE}</style>\n</head>\n<body>\n<main>\n"
         f'<header><h1>{safe(title)}</h1><span class="made">endplate{safe(made)}</span></header>\n'
-        f"{body}\n<footer>{safe(DISCLAIMER)}</footer>\n</main>\n</body>\n</html>\n"
+        f"{body}\n<footer>{safe(footer)}</footer>\n</main>\n</body>\n</html>\n"
     )
