@@ -46,17 +46,27 @@ def _series(
             help="Make no films: take the true landmarks with an error of so many mm.",
         ),
     ] = None,
+    keep_films: Annotated[
+        bool,
+        typer.Option("--keep-films", help="Read the films that an earlier run left in the folder."),
+    ] = False,
 ) -> int:
     """Rebuild a published series of 65 patients from simulated films.
 
     Makes the films as DICOM with a clinical table, scores them, follows every subject, reports
     the cohort, and says how far the results are from what was planned. Needs the extra stats.
     """
-    return rebuild_series(output, subjects, seed, workers, landmarks)
+    return rebuild_series(output, subjects, seed, workers, landmarks, keep_films=keep_films)
 
 
 def rebuild_series(
-    output: Path, subjects: int, seed: int, workers: int = 1, landmarks_mm: float | None = None
+    output: Path,
+    subjects: int,
+    seed: int,
+    workers: int = 1,
+    landmarks_mm: float | None = None,
+    *,
+    keep_films: bool = False,
 ) -> int:
     """Make, read, follow and report a cohort.
 
@@ -64,6 +74,8 @@ def rebuild_series(
     ----------
     landmarks_mm : float, optional
         Instead of films: standard deviation of the error that true landmarks are given.
+    keep_films : bool
+        Read the films in `output` instead of making them.
 
     Returns
     -------
@@ -73,7 +85,7 @@ def rebuild_series(
     Raises
     ------
     EndplateError
-        If the networks or the extra are missing.
+        If the networks or the extra are missing, or films to be kept are not those of the plan.
     """
     from endplate.datasets.simulator.cohort import write_clinical, write_cohort
     from endplate.datasets.simulator.cohort_plan import plan_cohort
@@ -90,7 +102,7 @@ def rebuild_series(
     plan = plan_cohort(subjects, seed)
     output.mkdir(parents=True, exist_ok=True)
     if landmarks_mm is None:
-        films = write_cohort(output, plan, workers)
+        films = _kept(output, plan) if keep_films else write_cohort(output, plan, workers)
         readings = _score(films, output / "readings")
     else:
         write_clinical(output / "clinical.csv", plan)
@@ -191,6 +203,21 @@ def landmark_readings(
                 )
             )
     return out
+
+
+def _kept(output: Path, plan: "Sequence[PlannedSubject]") -> Path:
+    """The folder of films of an earlier run."""
+    from endplate.errors import InputError
+
+    films = output / "films"
+    found = {p.name for p in films.rglob("*.dcm")}
+    wanted = {f"{s.subject}-{v.day:%Y%m%d}.dcm" for s in plan for v in s.visits if v.seen}
+    if found != wanted or not (output / "clinical.csv").is_file():
+        raise InputError(
+            f"{films}: holds {len(found & wanted)} of the {len(wanted)} films of this plan and"
+            f" {len(found - wanted)} others; leave out --keep-films to make them"
+        )
+    return films
 
 
 def _score(films: Path, folder: Path) -> "list[Reading]":

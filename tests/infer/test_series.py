@@ -13,6 +13,7 @@ from endplate.datasets.simulator.cohort import (
 )
 from endplate.datasets.simulator.cohort_plan import plan_cohort
 from endplate.datasets.simulator.dicom import write_dicom
+from endplate.errors import InputError
 from endplate.geometry.calibration import Calibration
 from endplate.geometry.measure import measure
 from endplate.imaging.read import read_radiograph
@@ -53,6 +54,14 @@ def test_series_from_landmarks(tmp_path, capsys):
         assert {r["measure"] for r in csv.DictReader(file)} >= {"vertebral_kyphosis_deg", "vas"}
     assert "Mean correction" in capsys.readouterr().out
     assert "restricted maximum likelihood" in (report / "methods.txt").read_text("utf-8")
+
+
+def test_films_to_be_kept_must_be_those_of_the_plan(tmp_path):
+    pytest.importorskip("statsmodels")
+    from endplate.infer.commands.series import rebuild_series
+
+    with pytest.raises(InputError, match=r"holds 0 of the \d+ films"):
+        rebuild_series(tmp_path, 8, 2, keep_films=True)
 
 
 @pytest.fixture(scope="module")
