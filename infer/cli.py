@@ -257,6 +257,16 @@ def simulate(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the first film.")] = 0,
     workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
     dicom: Annotated[bool, typer.Option("--dicom", help="Write DICOM files too.")] = False,
+    cts: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="JSON",
+            help="Make the films of real CTs: a list of {name, ct, labels}; -n films of each.",
+        ),
+    ] = None,
+    kind: Annotated[
+        str, typer.Option(help="With --cts: film (radiographs) or slab (sagittal slabs).")
+    ] = "film",
     settings: Annotated[
         list[str] | None,
         typer.Argument(metavar="[KEY=VALUE]...", help="Such as fractured=0.8 or view=frontal."),
@@ -264,7 +274,10 @@ def simulate(
 ) -> int:
     """Make simulated films with their landmarks, as a data set to train or test on."""
     from endplate.infer.cli_simulate import simulate as simulate_films
+    from endplate.infer.cli_simulate import simulate_cts
 
+    if cts is not None:
+        return simulate_cts(output, cts, count, seed, kind, settings or [], workers)
     return simulate_films(output, count, seed, settings or [], workers, dicom)
 
 

@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from endplate.errors import InputError, UnknownName
 from endplate.infer.terminal import show
+from endplate.study.optional import optional
 
 if TYPE_CHECKING:
     from endplate.datasets.simulator.settings import SimulatorSettings
 
-__all__ = ["parse_settings", "simulate"]
+__all__ = ["parse_settings", "simulate", "simulate_cts"]
 
 _WEIGHTS: Final = "fields_of_view"
+_DEFAULT_FRACTURED: Final = 0.5
 
 
 def simulate(
@@ -32,6 +34,41 @@ def simulate(
     except OSError as error:
         raise InputError(f"{output}: cannot be written to: {error.strerror}") from error
     show(f"Wrote {count} films and their landmarks: {path}")
+    return 0
+
+
+def simulate_cts(
+    output: Path,
+    cts: Path,
+    count: int,
+    seed: int,
+    kind: str,
+    settings: Sequence[str],
+    workers: int,
+) -> int:
+    """Write films or slabs made of CTs; returns the exit status.
+
+    `settings` may hold ``fractured=SHARE``.
+    """
+    optional("torch", "train", "simulating from CTs")
+    from endplate.datasets.ct_simulator.api import read_pairs, simulate_ct_set
+
+    fractured = _DEFAULT_FRACTURED
+    for text in settings:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"{text!r}: expected KEY=VALUE, such as fractured=0.8")
+        if key != "fractured":
+            raise UnknownName("setting of --cts", key, ("fractured",))
+        fractured = _convert(key, value, float)
+        if not 0 <= fractured <= 1:
+            raise InputError(f"fractured={value}: expected a share from 0 to 1")
+    pairs = read_pairs(cts)
+    try:
+        path = simulate_ct_set(output, pairs, count, seed, kind, fractured, workers)  # type: ignore[arg-type]
+    except OSError as error:
+        raise InputError(f"{output}: cannot be written to: {error.strerror}") from error
+    show(f"Wrote {count * len(pairs)} films of {len(pairs)} CTs and their landmarks: {path}")
     return 0
 
 

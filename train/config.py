@@ -37,6 +37,8 @@ class TrainConfig:
     subjects: int | None = None
     data: str = ""
     simulated: str = ""
+    ct_slabs: str = ""
+    ct_films: str = ""
     sets: dict[str, FilmSet] = field(default_factory=dict)
     detector: DetectorConfig = field(default_factory=DetectorConfig)
     refiner: RefinerConfig = field(default_factory=RefinerConfig)

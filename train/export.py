@@ -89,6 +89,7 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelMetadata]:
             "seconds": round(saved["seconds"]),
             "batch": saved["loop"]["batch"],
             "data_sha256": provenance["data_sha256"],
+            "ct_slabs": "ct_slabs" in config.get("sets", {}),
         },
     )
     return model.eval(), metadata
@@ -185,5 +186,5 @@ def _structured(schema: Any, config: Any) -> Any:
 
 def _public(overrides: list[str]) -> list[str]:
     """Overrides without folders of the machine that trained."""
-    private = ("out=", "data=", "simulated=", "start_from=")
+    private = ("out=", "data=", "simulated=", "ct_slabs=", "ct_films=", "start_from=")
     return [o for o in overrides if not o.startswith(private) and not set("/\\") & set(o)]
