@@ -68,6 +68,9 @@ vertebral kyphosis, and name the same level for 80 % of the bodies.
 
 ![Distribution of point errors, agreement of kyphosis, coverage of intervals](accuracy.png)
 
+By level, film and body, with intervals, against a second human reader, and on simulated films and
+patients: `docs/accuracy.md`, written by `endplate accuracy weights=runs/folds/FOLD`.
+
 ## Training
 
 | | detector | refiner |

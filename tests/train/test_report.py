@@ -30,10 +30,12 @@ from ..spine import column
 
 LEVELS = ("T11", "T12", "L1", "L2", "L3", "S1")
 ROWS = [
-    {"name": "ours", "group": "recipe", "films": 31, "seeds": [1, 2], "folds": [0], "n_bodies": 30,
-     "point_median": [2.4, 2.6], "point_p95": [7.0, 7.4], "vk_mae": [1.9, 2.1], "minutes": 4},
-    *({"name": f"{n} films", "group": "real films", "films": n, "point_median": [4 - n / 20]}
-      for n in (8, 16, 31)),
+    {"name": "ours", "group": "films", "overrides": "dataset=all", "seeds": [1, 2], "folds": [0],
+     "n_bodies": 30, "point_median": [2.4, 2.6], "point_p95": [7.0, 7.4], "vk_mae": [1.9, 2.1],
+     "minutes": [4.0, 4.2]},
+    *({"name": f"{n} of each", "group": "count", "overrides": f"dataset=all subjects={n}",
+       "point_median": [4 - n / 20], "minutes": [4.0]} for n in (2, 5)),
+    {"name": "none", "group": "films", "overrides": "dataset=simulated", "point_median": [5.0]},
 ]  # fmt: skip
 
 
@@ -176,12 +178,18 @@ def test_losses_are_spread_evenly_and_known():
 
 
 def test_ablations_are_tables_and_curves(tmp_path):
-    text = ablation_section({"rows": ROWS}, "accuracy")
-    assert "| ours | 31 | 2 | 1 | 30 | 2.50 (2.40 to 2.60) | 7.20 (7.00 to 7.40) |" in text
+    values = {"steps": 300, "rows": ROWS}
+    text = ablation_section(values, "accuracy", 31)
+    assert "| ours | 31 | 2 | 30 | 2.50 (2.40 to 2.60) | 7.20 (7.00 to 7.40) |" in text
+    assert "| 2 of each | 4 | - | - | 3.90 | - | - | 4.0 |" in text
+    assert "(300 steps)" in text
     assert "ablations.svg" in text
-    assert [p for p, _ in curves({"rows": ROWS})["films"]["real films"]] == [8, 16, 31]
+    found = curves(values, 31)
+    assert [p for p, _ in found["films"]] == [0, 4, 10, 31]
+    # one width is no curve
+    assert found["minutes"] == []
     assert spread(None, 2) == "-"
-    plot_ablations({"rows": ROWS}, tmp_path)
+    plot_ablations(values, tmp_path, 31)
     assert (tmp_path / "ablations.svg").stat().st_size > 1000
     with pytest.raises(InputError, match="a list of objects with a name"):
         ablation_section({"rows": [{}]}, "accuracy")

@@ -8,7 +8,7 @@ import numpy as np
 from endplate.train.accuracy import JUDGED_LEVELS, BodyResult, FilmResult
 from endplate.train.report.statistics import HEADLINE, Piece, Statistic, figures, select
 
-__all__ = ["BREAKDOWNS", "COLUMNS", "FRACTURED_BELOW", "breakdowns"]
+__all__ = ["BREAKDOWNS", "COLUMNS", "FRACTURED_BELOW", "SHORT", "breakdowns"]
 
 #: A body counts as fractured if the smaller of Ha/Hp and Hm/Hp is annotated below this.
 FRACTURED_BELOW: Final = 0.8
@@ -49,24 +49,20 @@ BREAKDOWNS: Final[Mapping[str, Label]] = {
 
 _ORDER: Final = (*JUDGED_LEVELS, "good", "fair", "poor", "accepted", "flagged", "rejected")
 
-#: Figures of a row.
-COLUMNS: Final[tuple[Statistic, ...]] = tuple(
-    s
-    for s in HEADLINE
-    if s.key
-    in (
-        "found",
-        "point_median",
-        "point_p95",
-        "cover_points",
-        "vertebral_kyphosis_deg_mae",
-        "vertebral_kyphosis_deg_bias",
-        "cover_vertebral_kyphosis_deg",
-        "regional_kyphosis_deg_mae",
-        "Ha_Hp_mae",
-        "max_height_loss_pct_mae",
-    )
-)
+#: Figures of a row, by key -> heading of the column.
+SHORT: Final[Mapping[str, str]] = {
+    "found": "found, %",
+    "point_median": "median, %",
+    "point_p95": "P95, %",
+    "cover_points": "in interval, %",
+    "vertebral_kyphosis_deg_mae": "VK MAE",
+    "vertebral_kyphosis_deg_bias": "VK bias",
+    "cover_vertebral_kyphosis_deg": "VK in interval, %",
+    "regional_kyphosis_deg_mae": "RK MAE",
+    "Ha_Hp_mae": "Ha/Hp MAE",
+    "max_height_loss_pct_mae": "loss MAE",
+}
+COLUMNS: Final[tuple[Statistic, ...]] = tuple(s for s in HEADLINE if s.key in SHORT)
 
 
 def breakdowns(whole: Sequence[Piece]) -> dict[str, list[dict[str, Any]]]:

@@ -16,7 +16,7 @@ from endplate.train.accuracy import FilmResult
 from endplate.train.data import FilmSet
 from endplate.train.evaluate import EvaluateConfig, run_evaluation
 from endplate.train.evaluation_files import overlay_of
-from endplate.train.report.page import render_page
+from endplate.train.report.page import render_page, trained_on
 from endplate.train.report.pairs import follow_pairs, pair_figures
 from endplate.train.report.plots import plot_ablations, plot_films, plot_pairs
 from endplate.train.report.real import compare_readers, film_figures, gate_figures
@@ -99,11 +99,15 @@ def build_page(config: AccuracyConfig) -> Path:
         _write(folder / "simulated.json", _simulated(config, folder))
     if "follow-up" in config.steps:
         _write(folder / "follow-up.json", _followed(config, folder))
-    ablations = folder / "ablations.json"
-    if ablations.is_file():
-        plot_ablations(json.loads(ablations.read_text()), folder)
+    ablations, real = (_load(folder / f"{name}.json") for name in ("ablations", "real"))
+    if ablations is not None:
+        plot_ablations(ablations, folder, trained_on(real))
     page.write_text(render_page(folder), encoding="utf-8")
     return page
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    return dict(json.loads(path.read_text())) if path.is_file() else None
 
 
 def _write(path: Path, values: Mapping[str, Any]) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from endplate.train.report.ablations import ablation_section
-from endplate.train.report.breakdown import COLUMNS
+from endplate.train.report.breakdown import COLUMNS, SHORT
 from endplate.train.report.real import COVERED
 from endplate.train.report.statistics import HEADLINE, Statistic
 
-__all__ = ["PARTS", "render_page"]
+__all__ = ["PARTS", "render_page", "trained_on"]
 
 #: Files that a page is made of, in its folder, without ending.
 PARTS: Final = ("real", "simulated", "follow-up", "ablations")
@@ -73,6 +73,14 @@ read and both found ({ours} of the {theirs} that the second reader found). Not t
 targets above: these films are few.
 """
 
+_BY_PARTS: Final = """\
+### By level, film and body
+
+*found*: bodies found; *median*, *P95*: point error in percent of depth; *in interval*: coordinates
+of points inside their 90 % interval; VK and RK: vertebral and regional kyphosis, degrees; *loss*:
+largest height loss, points. A film counts in every row that one of its bodies belongs to.
+"""
+
 _INTERVALS: Final = """\
 ## Do the 90 % intervals hold?
 
@@ -121,11 +129,19 @@ def render_page(folder: Path) -> str:
     if found["follow-up"]:
         blocks += _pair_blocks(found["follow-up"], place)
     if found["ablations"]:
-        blocks.append(ablation_section(found["ablations"], place))
+        blocks.append(ablation_section(found["ablations"], place, trained_on(found["real"])))
     notes = folder / "notes.md"
     if notes.is_file():
         blocks.append(notes.read_text(encoding="utf-8").strip() + "\n")
     return "\n".join(block.strip() + "\n" for block in blocks)
+
+
+def trained_on(real: Mapping[str, Any] | None, folds: int = 5) -> int | None:
+    """Real films that the networks of one fold are trained on, from the figures of all."""
+    if real is None:
+        return None
+    films = sum(g["films"] for name, g in real["groups"].items() if name != "all")
+    return round(films * (1 - 1 / folds))
 
 
 def _load(path: Path) -> dict[str, Any] | None:
@@ -143,7 +159,7 @@ def _real_blocks(values: Mapping[str, Any], place: str) -> list[str]:
     )
     if values.get("second_reader"):
         blocks.append(_second_block(values["second_reader"]))
-    blocks.append("### By level, film and body\n")
+    blocks.append(_BY_PARTS)
     blocks += _parts(values["parts"])
     blocks += [_INTERVALS, _coverage(values["coverage"])]
     blocks.append(f"![Nominal and observed coverage, by measure]({place}/coverage.svg)")
@@ -158,6 +174,7 @@ def _simulated_blocks(values: Mapping[str, Any], place: str, folder: Path) -> li
     last = first + values["films"] - 1
     text = _SIMULATED.format(films=values["films"], first=first, last=last)
     blocks = [text, _made_by(values), _headline(values["groups"]), _slopes(values["slope"])]
+    blocks.append(_BY_PARTS)
     blocks += _parts(values["parts"])
     blocks += ["### Coverage on simulated films\n", _coverage(values["coverage"])]
     blocks += ["### Names on simulated films\n", _naming(values["naming"])]
@@ -243,7 +260,7 @@ def _second_block(values: Mapping[str, Any]) -> str:
 def _parts(parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
     out = []
     for title, rows in parts.items():
-        head = [title, "films", "bodies", *(s.label for s in COLUMNS)]
+        head = [title, "films", "bodies", *(SHORT[s.key] for s in COLUMNS)]
         body = [
             [
                 *(r["name"], str(r["films"]), str(r["bodies"])),

@@ -22,6 +22,8 @@ from endplate.train.report.statistics import bootstrap
 
 __all__ = ["THRESHOLD_DEG", "Pair", "area_under_curve", "follow_pairs", "pair_figures"]
 
+#: With fewer subjects on one side an area under the curve says nothing, nor do false alarms.
+_FEWEST: Final = 5
 #: A loss of correction above this is to be seen.
 THRESHOLD_DEG: Final = 5.0
 _VK: Final = "vertebral_kyphosis_deg"
@@ -161,8 +163,15 @@ def _angle_figures(pairs: Sequence[Pair]) -> dict[str, Any]:
         "auc_loss": _auc(rows[:, 1], over),
         "mdc95_observed": _figure(error, lambda e: 1.96 * _sd(e)),
         "mdc95_stated": _figure(rows[:, 5], lambda m: float(np.median(m))),
-        "false_alarms": _figure(100.0 * (rows[:, 1] > rows[:, 5])[nothing].astype(float), _mean),
+        "false_alarms": _alarms(rows[nothing]),
     }
+
+
+def _alarms(rows: FloatArray) -> dict[str, Any] | None:
+    """Share of losses of nothing that are above the smallest detectable change."""
+    if len(rows) < _FEWEST:
+        return None
+    return _figure(100.0 * (rows[:, 1] > rows[:, 5]), _mean)
 
 
 def _mean(values: FloatArray) -> float:
@@ -184,9 +193,10 @@ def _figure(values: FloatArray, reduce: Any) -> dict[str, Any] | None:
 def _auc(scores: FloatArray, over: Any) -> dict[str, Any] | None:
     known = np.isfinite(scores)
     table = np.column_stack([scores, over])[known]
-    value = area_under_curve(table[:, 0], table[:, 1])
-    if math.isnan(value):
+    positive = int(table[:, 1].sum())
+    if min(positive, len(table) - positive) < _FEWEST:
         return None
+    value = area_under_curve(table[:, 0], table[:, 1])
     low, high = bootstrap(
         [row[None] for row in table], lambda t: area_under_curve(t[:, 0], t[:, 1])
     )

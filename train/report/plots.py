@@ -185,18 +185,19 @@ def plot_pairs(sets: Mapping[str, Sequence[Pair]], folder: Path) -> None:
     _save(figure, folder / "follow-up.svg")
 
 
-def plot_ablations(values: Mapping[str, Any], folder: Path) -> None:
+def plot_ablations(values: Mapping[str, Any], folder: Path, films: int | None = None) -> None:
     """Point error against the number of real films and against compute, where there are curves."""
-    found = {axis: own for axis, own in curves(values).items() if own}
+    found = {axis: own for axis, own in curves(values, films).items() if own}
     if not found:
         return
-    labels = {"films": "real films trained on", "minutes": "minutes of training, one network"}
+    labels = {
+        "films": "real films trained on, besides simulated ones",
+        "minutes": "minutes of training, networks of three widths",
+    }
     figure, axes = _figure(len(found))
-    for axis, (name, groups) in zip(axes, found.items(), strict=True):
-        for group, places in groups.items():
-            x = [place for place, _ in places]
-            axis.plot(x, [np.mean(m) for _, m in places], "o-", label=group.replace("_", " "))
-            for place, medians in places:
-                axis.plot([place] * len(medians), medians, "_", color=_GREY)
+    for axis, (name, places) in zip(axes, found.items(), strict=True):
+        axis.plot([at for at, _ in places], [np.mean(m) for _, m in places], "o-")
+        for at, medians in places:
+            axis.plot([at] * len(medians), medians, "_", color=_GREY)
         axis.set(xlabel=labels[name], ylabel="point error, median, % of depth")
     _save(figure, folder / "ablations.svg")

@@ -99,7 +99,7 @@ def bootstrap(
         reduce(np.concatenate([filled[i] for i in rng.integers(0, len(filled), len(filled))]))
         for _ in range(DRAWS)
     ]
-    low, high = np.quantile(drawn, [0.025, 0.975])
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
     return float(low), float(high)
 
 
