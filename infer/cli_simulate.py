@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from endplate.errors import InputError, UnknownName
 from endplate.infer.terminal import show
-from endplate.study.optional import optional
 
 if TYPE_CHECKING:
     from endplate.datasets.simulator.settings import SimulatorSettings
@@ -50,7 +49,6 @@ def simulate_cts(
 
     `settings` may hold ``fractured=SHARE``.
     """
-    optional("torch", "train", "simulating from CTs")
     from endplate.datasets.ct_simulator.api import read_pairs, simulate_ct_set
 
     fractured = _DEFAULT_FRACTURED

@@ -1,18 +1,15 @@
-"""The deformed patient as voxels on a grid of the patient's own axes (torch, for speed)."""
+"""The deformed patient as voxels on a grid of the patient's own axes."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch.nn import functional
 
 from endplate.datasets.ct_simulator.deform import Deformation
 from endplate.datasets.ct_simulator.source import CtSource
 from endplate.geometry.landmarks import FloatArray
-from endplate.imaging.ct.volume import AIR
 
 __all__ = ["Grid", "deformed_voxels"]
 
@@ -48,35 +45,16 @@ def deformed_voxels(
     coarse = Grid.over(grid.low, high, np.maximum(grid.step, _COARSE))
     axes = np.meshgrid(*(coarse.coordinates(a) for a in range(3)), indexing="ij")
     places = np.stack(axes, axis=-1).reshape(-1, 3)
-    indices = source.ct.to_indices(source.to_patient(deformation.backward(places)))
-    # -1 to 1 from the centre of the first voxel to that of the last
-    unit = 2 * indices / (np.array(source.ct.size) - 1) - 1
-    field = torch.from_numpy(unit.reshape(*coarse.size, 3).astype(np.float32)).permute(3, 0, 1, 2)
-    # the coarse grid may reach beyond the fine one, so it is sampled and not just enlarged
-    along = [
-        torch.from_numpy(
-            (
-                2
-                * (grid.coordinates(a) - coarse.low[a])
-                / (coarse.coordinates(a)[-1] - coarse.low[a])
-                - 1
-            ).astype(np.float32)
-        )
-        for a in range(3)
-    ]
+    moved = source.to_patient(deformation.backward(places)).reshape(*coarse.size, 3)
+    moved = moved.astype(np.float32)
+    # place of each column (up) and row (front) of the grid among those of the coarse one
+    front, up = (((grid.coordinates(a) - coarse.low[a]) / coarse.step[a]) for a in (1, 2))
+    columns, rows = np.meshgrid(up.astype(np.float32), front.astype(np.float32))
     out = np.empty(grid.size, np.float32)
-    voxels = _voxels(source)
-    block = max(1, 2_000_000 // (grid.size[1] * grid.size[2]))
-    for first in range(0, grid.size[0], block):
-        part = along[0][first : first + block]
-        where = torch.stack(torch.meshgrid(part, along[1], along[2], indexing="ij"), dim=-1)
-        fine = functional.grid_sample(field[None], where.flip(-1)[None], align_corners=True)
-        here = functional.grid_sample(voxels, fine[0].permute(1, 2, 3, 0)[None], align_corners=True)
-        out[first : first + block] = here[0, 0].numpy() + AIR
+    for k, left in enumerate(grid.coordinates(0)):
+        at = min((left - coarse.low[0]) / coarse.step[0], coarse.size[0] - 1.001)
+        i, part = int(at), np.float32(at - int(at))
+        layer = moved[i] * (1 - part) + moved[i + 1] * part
+        fine = cv2.remap(layer, columns, rows, cv2.INTER_LINEAR)
+        out[k] = source.ct.sample(fine)
     return out
-
-
-@lru_cache(maxsize=3)
-def _voxels(source: CtSource) -> torch.Tensor:
-    """(1, 1, slices, rows, columns) Hounsfield units above air."""
-    return torch.from_numpy(source.ct.voxels.astype(np.float32) - AIR)[None, None]

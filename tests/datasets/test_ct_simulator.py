@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch")
-
 from endplate.datasets.coco import load_films
 from endplate.datasets.ct_simulator import api
 from endplate.datasets.ct_simulator.api import CtPair, read_pairs, simulate_ct_film
