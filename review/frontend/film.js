@@ -14,6 +14,7 @@ export class Film {
     this.values = pixels.values;
     this.sharpened = 0;
     this.dirty = true;
+    this.version = 0; // of what it looks like
   }
 
   get columns() {
@@ -27,6 +28,7 @@ export class Film {
   setTone(change) {
     this.tone = { ...this.tone, ...change };
     this.dirty = true;
+    this.version += 1;
   }
 
   develop() {

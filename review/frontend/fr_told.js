@@ -4,6 +4,7 @@
 // names and {number} its first number, so that nothing measured is lost.
 
 export const REASONS = {
+  blank_image: ["image vide", "cette image ne montre rien, ou rien que du bruit"],
   not_a_spine: ["pas un rachis", "cela ne ressemble pas à un cliché de profil du rachis"],
   not_lateral: ["pas de profil", "cela ressemble à une incidence de face (probabilité {number}) ; seuls les profils sont lus"],
   too_few_vertebrae: ["trop peu de vertèbres", "{number} vertèbre trouvée seulement ; il en faut au moins 2"],
@@ -18,6 +19,13 @@ export const REASONS = {
   facing_unclear: ["orientation incertaine", "on ne sait pas de quel côté regarde le patient"],
   image_turned: ["cliché tourné", "le cliché a été lu tourné de {number} degrés"],
   hardware: ["métal visible", "du métal est visible : vérifiez les points voisins"],
+  tilted: ["rachis penché", "le rachis penche de {number} degrés sur cette image : ce qui est mesuré par rapport à la verticale n’est vrai que s’il penchait ainsi"],
+  overexposed: ["surexposé", "{number} % des corps sont noirs : cliché surexposé"],
+  underexposed: ["sous-exposé", "{number} % des corps sont blancs : cliché sous-exposé"],
+  low_contrast: ["peu de contraste", "les corps n’ont que {number} valeurs de gris"],
+  noisy: ["bruité", "le bruit vaut {number} % du contraste des corps"],
+  blurred: ["flou", "les bords des corps sont flous"],
+  compressed: ["trop comprimé", "l’image a été comprimée au point que des blocs se voient"],
   contrast_inverted: ["contraste inversé", "l’os est sombre sur cette image : contraste inversé"],
   network_not_for_ct: ["réseaux non prévus pour le scanner", "ces réseaux n’ont appris que sur des clichés : vérifiez tous les points et tous les noms, ou donnez une segmentation (--labels)"],
   recumbent: ["couché", "le patient était couché : la cyphose est moindre que debout ; ne prenez pas la différence pour un changement"],

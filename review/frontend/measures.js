@@ -94,9 +94,11 @@ export function drawMeasures(node, state, session, onLevel) {
   if (focused) picker.focus();
 }
 
+// The brief table of all levels; its rows are made when it is open.
 function all(measurements, levels, session) {
   const head = el("tr", {}, el("th", { scope: "col", text: t("level") }), ...BRIEF.map((n) => el("th", { scope: "col", text: measureName(n, session) })));
-  const rows = levels.map((level) =>
+  const body = el("tbody", {});
+  const row = (level) =>
     el(
       "tr",
       {},
@@ -105,12 +107,7 @@ function all(measurements, levels, session) {
         const m = find(measurements, n, level);
         return el("td", { text: m ? quantity(m.value, m.unit) : "–" });
       })
-    )
-  );
-  return el(
-    "details",
-    {},
-    el("summary", { text: t("every_level") }),
-    el("table", { class: "brief" }, el("thead", {}, head), el("tbody", {}, ...rows))
-  );
+    );
+  const fill = (e) => e.target.open && replace(body, ...levels.map(row));
+  return el("details", { ontoggle: fill }, el("summary", { text: t("every_level") }), el("table", { class: "brief" }, el("thead", {}, head), body));
 }

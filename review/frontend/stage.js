@@ -97,7 +97,10 @@ export class Stage {
   paint() {
     if (!this.film) return;
     const { ratio } = fitCanvas(this.canvas);
-    this.film.draw(this.context, this.view, ratio);
+    // While a point is dragged the film stays as it is.
+    const look = [this.film, this.film.version, this.view, this.canvas.width, this.canvas.height];
+    if (!this.look || look.some((x, i) => x !== this.look[i])) this.film.draw(this.context, this.view, ratio);
+    this.look = look;
     drawOverlay(this.marks, this.hooks.doc(), this.view, this.hooks.chosen(), this.hooks.options());
     this.paintLoupe();
   }

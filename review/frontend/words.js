@@ -81,11 +81,20 @@ export function refusal(message) {
 const DIGITS = { deg: 1, mm: 1, ratio: 2, "%": 0, grade: 0, mm2: 0 };
 const SIGNS = { deg: "°", mm: " mm", ratio: "", "%": " %", grade: "", mm2: " mm²" };
 
+// Making a formatter takes longer than using it a hundred times.
+const formatters = new Map();
+
+function formatter(digits) {
+  const key = `${language} ${digits}`;
+  if (!formatters.has(key)) {
+    const fixed = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+    formatters.set(key, new Intl.NumberFormat(language, fixed));
+  }
+  return formatters.get(key);
+}
+
 export function number(value, digits) {
-  return new Intl.NumberFormat(language, {
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  }).format(Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value).replace("-", "−");
+  return formatter(digits).format(Math.abs(value) < 0.5 * 10 ** -digits ? 0 : value).replace("-", "−");
 }
 
 export function quantity(value, unit) {
