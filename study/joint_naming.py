@@ -5,7 +5,8 @@ one. Across the films of one person the bodies are the same, so a film whose bod
 the other films only after a shift of all its names was miscounted. Each film may be shifted by up
 to two levels; the best set of shifts has the greatest sum of
 
-- the posterior of the film's own naming, from the level probabilities that the reading keeps;
+- the posterior of the film's own naming: the probability of each shift that the reading keeps, or,
+  where it keeps none, one made from the probabilities of its names;
 - the likeness of the bodies that then carry the same name on two films.
 
 Likeness compares what does not depend on magnification: the height-to-depth ratios and the wedge
@@ -13,12 +14,14 @@ of each body, its size against the next, cement and screws. Each feature adds th
 much likelier its difference is between two films of one body than between two bodies that lie one
 or two levels apart; bodies on one film only add nothing. Every term is bounded, so that a body
 which was broken, treated, or broke in between cannot outvote the others.
+
+All sets of shifts together give the probability of each film's names, which the result keeps.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations, pairwise, product
+from itertools import combinations, product
 from typing import Final
 
 import numpy as np
@@ -26,53 +29,19 @@ import numpy as np
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.levels import REGULAR_LEVELS
 from endplate.geometry.measure import measure
-from endplate.study.reading import Quality, Reading, Reason
+from endplate.study.body_likeness import (
+    JointNamingSettings,
+    body_cost,
+    features,
+    relative_errors,
+)
+from endplate.study.reading import Naming, Quality, Reading, Reason
 
 __all__ = ["JointNaming", "JointNamingSettings", "name_jointly", "shift_level"]
 
 _REACH: Final = 2
 #: Up to so many films all sets of shifts are tried; beyond, one film after another.
 _ALL_SETS: Final = 5
-
-
-@dataclass(frozen=True, slots=True)
-class JointNamingSettings:
-    """Spread of a body's features, and the prior of a shift.
-
-    Parameters
-    ----------
-    point_sd : float
-        Error of a point over the depth of its body, where the reading states none.
-    greatest_point_sd : float
-        A stated error counts as no more than this. Cautious readers state more, and then nothing
-        would tell bodies apart, although the same body keeps its shape on their films.
-    own_ratio, own_wedge_deg : float
-        Spread of a ratio and of the wedge of one body between two films besides that error.
-    other_ratio, other_wedge_deg : float
-        The same between bodies one or two levels apart.
-    weight : float
-        Of each feature: they are not independent of each other.
-    bound : float
-        Greatest cost of one feature, nats: what a change of shape can cost.
-    implant : float
-        Cost of cement or screws in a body that has none on a later film, nats.
-    person_probability : float
-        Probability of the names that a person gave, who states none.
-    margin : float
-        A shift is taken only if it gains so many nats.
-    """
-
-    point_sd: float = 0.02
-    greatest_point_sd: float = 0.025
-    own_ratio: float = 0.015
-    own_wedge_deg: float = 0.8
-    other_ratio: float = 0.055
-    other_wedge_deg: float = 3.5
-    weight: float = 0.7
-    bound: float = 2.5
-    implant: float = 3.0
-    person_probability: float = 0.999
-    margin: float = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,12 +58,15 @@ class JointNaming:
         Nats by which this naming beats that of the films one by one.
     margin : float
         Nats by which it beats the second best, infinite for a single film.
+    posteriors : tuple of mapping
+        For each film: shift of its own names -> probability, all films considered.
     """
 
     readings: tuple[Reading, ...]
     shifts: tuple[int, ...]
     gain: float
     margin: float
+    posteriors: tuple[Mapping[int, float], ...] = ()
 
 
 def shift_level(level: str, shift: int) -> str | None:
@@ -121,16 +93,40 @@ def name_jointly(
     chosen = settings or JointNamingSettings()
     films = [_Film.of(r, chosen) for r in readings]
     if len(films) < 2:
-        return JointNaming(tuple(readings), (0,) * len(films), 0.0, math.inf)
+        own = tuple(_normalised({s: -c for s, c in f.cost.items()}) for f in films)
+        return JointNaming(tuple(readings), (0,) * len(films), 0.0, math.inf, own)
     likeness = {
         (i, j): _pair_costs(films[i], films[j], chosen)
         for i, j in combinations(range(len(films)), 2)
     }
-    best, gain, margin = _search(films, likeness)
+    costs = _search(films, likeness)
+    none = (0,) * len(films)
+    ranked = sorted(costs, key=lambda s: costs[s])
+    best, margin = ranked[0], math.inf
+    gain = costs[none] - costs[best]
+    if len(ranked) > 1:
+        margin = costs[ranked[1]] - costs[best]
     if gain < chosen.margin:
-        best, gain = (0,) * len(films), 0.0
-    named = tuple(_shifted(r, s) for r, s in zip(readings, best, strict=True))
-    return JointNaming(named, best, gain, margin)
+        best, gain = none, 0.0
+    posteriors = tuple(_marginal(costs, i) for i in range(len(films)))
+    named = tuple(_shifted(r, s, p) for r, s, p in zip(readings, best, posteriors, strict=True))
+    return JointNaming(named, best, gain, margin, posteriors)
+
+
+def _marginal(costs: Mapping[tuple[int, ...], float], film: int) -> dict[int, float]:
+    """Probability of each shift of one film, over all sets of shifts."""
+    least = min(costs.values())
+    total: dict[int, float] = {}
+    for shifts, cost in costs.items():
+        total[shifts[film]] = total.get(shifts[film], 0.0) + math.exp(least - cost)
+    whole = sum(total.values())
+    return {s: p / whole for s, p in sorted(total.items())}
+
+
+def _normalised(logarithms: Mapping[int, float]) -> dict[int, float]:
+    top = max(logarithms.values())
+    shares = {s: math.exp(x - top) for s, x in sorted(logarithms.items())}
+    return {s: p / sum(shares.values()) for s, p in shares.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,69 +141,74 @@ class _Film:
     @classmethod
     def of(cls, reading: Reading, settings: JointNamingSettings) -> "_Film":
         return cls(
-            _features(reading),
-            _relative_errors(reading, settings),
+            features(reading),
+            relative_errors(reading, settings),
             {v.level: v.cement or v.hardware for v in reading.vertebrae},
             _shift_costs(reading, settings),
         )
 
 
 def _shift_costs(reading: Reading, settings: JointNamingSettings) -> dict[int, float]:
-    """Negative log posterior of each shift; infinite where a name would leave the spine."""
+    """Negative log posterior of each shift; infinite where the names would leave the spine."""
+    shares = _own_shares(reading, settings)
+    return {
+        s: -math.log(max(p, settings.least_probability)) if _can_move(reading, s) else math.inf
+        for s, p in shares.items()
+    }
+
+
+def _own_shares(reading: Reading, settings: JointNamingSettings) -> dict[int, float]:
+    """Probability of each shift by the film's own naming."""
+    if reading.naming is not None:
+        return {s: reading.naming.shifts.get(s, 0.0) for s in range(-_REACH, _REACH + 1)}
     known = [v.level_probability for v in reading.vertebrae if not math.isnan(v.level_probability)]
     right = min(known, default=settings.person_probability)
     right = min(max(right, 0.02), 0.9999)
+    return {0: right} | {s: (1.0 - right) * (0.42 if abs(s) == 1 else 0.08) for s in (-2, -1, 1, 2)}
+
+
+def _can_move(reading: Reading, shift: int) -> bool:
+    """Whether all names can move; the sacrum only where the reading says how sure it is of it."""
     levels = [v.level for v in reading.vertebrae]
-    out = {0: -math.log(right)}
-    for shift in (-2, -1, 1, 2):
-        share = 0.42 if abs(shift) == 1 else 0.08
-        cost = -math.log((1.0 - right) * share)
-        # The sacral endplate looks like no other, and no other has two points only.
-        possible = all(
-            (new := shift_level(x, shift)) is not None and (new == "S1") == (x == "S1")
-            for x in levels
+    if shift == 0:
+        return True
+    if reading.naming is not None:
+        moved = _moved(reading.vertebrae, shift, math.nan)
+        return len(moved) >= 2 and len(moved) >= len(levels) - abs(shift)
+    # the sacral endplate looks like no other, and no other has two points only
+    return all(
+        (new := shift_level(x, shift)) is not None and (new == "S1") == (x == "S1") for x in levels
+    )
+
+
+def _moved(vertebrae: Sequence[Vertebra], shift: int, probability: float) -> tuple[Vertebra, ...]:
+    """The bodies with other names.
+
+    What was taken for the sacrum is none then, and is left out. A body that turns out to be the
+    first of the sacrum keeps its superior endplate; what lies below it is left out.
+    """
+    out = []
+    for v in vertebrae:
+        level = None if v.level == "S1" else shift_level(v.level, shift)
+        if level is None:
+            continue
+        points, covariance = v.points, v.covariance
+        if level == "S1":
+            points = points.copy()
+            points[3:] = np.nan
+            if covariance is not None:
+                covariance = covariance.copy()
+                covariance[6:] = covariance[:, 6:] = np.nan
+        out.append(
+            replace(
+                v,
+                level=level,
+                points=points,
+                covariance=covariance,
+                level_probability=probability,
+            )
         )
-        out[shift] = cost if possible else math.inf
-    return out
-
-
-def _features(reading: Reading) -> dict[str, FloatArray]:
-    """(5,) features by level: three heights over depth, wedge in degrees, log depth ratio."""
-    measured = measure(reading.vertebrae, reading.calibration)
-    wedge = {m.level: m.value for m in measured if m.name == "vertebral_kyphosis_deg"}
-    scale = np.asarray(reading.calibration.scale_xy)
-    depth = {v.level: _depth(v, scale) for v in reading.vertebrae}
-    out = {}
-    bodies = [v for v in reading.vertebrae if v.level != "S1"]
-    for body in bodies:
-        p = body.points * scale
-        heights = np.hypot(*(p[[0, 1, 2]] - p[[5, 4, 3]]).T) / depth[body.level]
-        out[body.level] = np.array([*heights, wedge.get(body.level, np.nan), np.nan])
-    for upper, lower in pairwise(bodies):
-        out[upper.level][4] = math.log(depth[upper.level] / depth[lower.level])
-    return out
-
-
-def _relative_errors(reading: Reading, settings: JointNamingSettings) -> dict[str, float]:
-    """Error of a point over the depth of its body, by level."""
-    scale = np.asarray(reading.calibration.scale_xy)
-    out = {}
-    for body in reading.vertebrae:
-        sigma = math.nan
-        if body.covariance is not None:
-            variance = np.diag(body.covariance).reshape(6, 2) * scale**2
-            if np.isfinite(variance).any():
-                sigma = math.sqrt(float(np.nanmean(variance))) / _depth(body, scale)
-        known = sigma if math.isfinite(sigma) else settings.point_sd
-        out[body.level] = min(known, settings.greatest_point_sd)
-    return out
-
-
-def _depth(vertebra: Vertebra, scale: FloatArray) -> float:
-    p = vertebra.points * scale
-    ends = [float(np.hypot(*(p[0] - p[2]))), float(np.hypot(*(p[5] - p[3])))]
-    known = [x for x in ends if math.isfinite(x) and x > 0]
-    return sum(known) / len(known) if known else math.nan
+    return tuple(out)
 
 
 def _pair_costs(a: _Film, b: _Film, settings: JointNamingSettings) -> dict[int, float]:
@@ -220,7 +221,7 @@ def _pair_costs(a: _Film, b: _Film, settings: JointNamingSettings) -> dict[int, 
             if name is None or name not in a.features:
                 continue
             apart = a.features[name] - theirs
-            total += _body_cost(apart, math.hypot(a.errors[name], b.errors[level]), settings)
+            total += body_cost(apart, math.hypot(a.errors[name], b.errors[level]), settings)
             # What was put in stays in: implants of the earlier film are on the later one too.
             if a.implants[name] and not b.implants[level] and any(b.implants.values()):
                 total += settings.implant
@@ -228,23 +229,10 @@ def _pair_costs(a: _Film, b: _Film, settings: JointNamingSettings) -> dict[int, 
     return out
 
 
-def _body_cost(apart: FloatArray, error: float, settings: JointNamingSettings) -> float:
-    """Log likelihood of the differences between bodies less that within one, bounded."""
-    # A ratio of two lengths has about twice the relative error of a point, so has an angle.
-    noise = 2.0 * error * np.array([1.0, 1.0, 1.0, math.degrees(1.0), 1.0])
-    ratio, wedge = settings.own_ratio, settings.own_wedge_deg
-    own = noise**2 + np.array([ratio, ratio, ratio, wedge, ratio]) ** 2
-    ratio, wedge = settings.other_ratio, settings.other_wedge_deg
-    other = own + np.array([ratio, ratio, ratio, wedge, ratio]) ** 2
-    cost = 0.5 * (apart**2 * (1.0 / own - 1.0 / other) + np.log(own / other))
-    known = cost[np.isfinite(cost)]
-    return settings.weight * float(np.minimum(known, settings.bound).sum())
-
-
 def _search(
     films: Sequence[_Film], likeness: Mapping[tuple[int, int], Mapping[int, float]]
-) -> tuple[tuple[int, ...], float, float]:
-    """The best shifts, their gain over none, and their margin over the second best."""
+) -> dict[tuple[int, ...], float]:
+    """Cost of the sets of shifts that were tried: all of them, or those near good ones."""
     n = len(films)
 
     def cost(shifts: tuple[int, ...]) -> float:
@@ -254,17 +242,13 @@ def _search(
         return own + 2.0 / n * shared
 
     options = [[s for s in range(-_REACH, _REACH + 1) if f.cost[s] < math.inf] for f in films]
-    none = (0,) * n
     if n <= _ALL_SETS:
-        costs = {shifts: cost(shifts) for shifts in product(*options)}
-    else:
-        costs = {none: cost(none)}
-        for start in range(n):
-            _descend(none, start, options, cost, costs)
-    ranked = sorted(costs, key=lambda s: costs[s])
-    best = ranked[0]
-    margin = costs[ranked[1]] - costs[best] if len(ranked) > 1 else math.inf
-    return best, costs[none] - costs[best], margin
+        return {shifts: cost(shifts) for shifts in product(*options)}
+    none = (0,) * n
+    costs = {none: cost(none)}
+    for start in range(n):
+        _descend(none, start, options, cost, costs)
+    return costs
 
 
 def _descend(
@@ -290,14 +274,11 @@ def _descend(
                     current, improved = other, True
 
 
-def _shifted(reading: Reading, shift: int) -> Reading:
+def _shifted(reading: Reading, shift: int, posterior: Mapping[int, float]) -> Reading:
     """The reading with other names; its parent is the one whose names were changed."""
     if shift == 0:
         return reading
-    vertebrae = tuple(
-        replace(v, level=shift_level(v.level, shift) or v.level, level_probability=math.nan)
-        for v in reading.vertebrae
-    )
+    vertebrae = _moved(reading.vertebrae, shift, posterior[shift])
     way = "down" if shift > 0 else "up"
     reason = Reason(
         "renamed_jointly",
@@ -311,4 +292,15 @@ def _shifted(reading: Reading, shift: int) -> Reading:
         vertebrae=vertebrae,
         measurements=measure(vertebrae, reading.calibration),
         quality=Quality(status, (*reading.quality.reasons, reason)),
+        naming=_named_anew(reading.naming, shift, posterior),
     )
+
+
+def _named_anew(naming: Naming | None, shift: int, posterior: Mapping[int, float]) -> Naming | None:
+    """The naming as seen from the new names; what each body may be is told by the shifts."""
+    if naming is None:
+        return None
+    shifts = {s: posterior.get(s + shift, 0.0) for s in range(-_REACH, _REACH + 1)}
+    others = [p for s, p in shifts.items() if s and p > 0]
+    margin = math.log(shifts[0] / max(others)) if others and shifts[0] > 0 else math.inf
+    return Naming(shifts[0], max(margin, 0.0), shifts, {})
