@@ -129,7 +129,7 @@ def read_ct_slab(
     slab = cut_slab(ct, line)
     film_like = cut_slab(ct, line, thickness=_FILM_THICKNESS, window=_FILM_WINDOW)
     calibration = Calibration((slab.spacing, slab.spacing), "ct")
-    result = reader.find(film_like.pixels, calibration, anchors)
+    result = reader.find(film_like.pixels, calibration, anchors, as_stored=True)
     vertebrae = tuple(replace(v, points_mm=slab.to_patient(v.points)) for v in result.vertebrae)
     axes = {v.level: slab.axes_at(v.centre) for v in vertebrae}
     quality = judge_quality(

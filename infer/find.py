@@ -93,6 +93,7 @@ def find_column(
     config: NamingConfig,
     *,
     anchors: Sequence[Anchor] = (),
+    as_stored: bool = False,
 ) -> Found:
     """Find and name the vertebrae of a film.
 
@@ -100,12 +101,17 @@ def find_column(
     looks like a lateral film in neither way, also lying on its side and upside down. Where its
     bodies are small, a second look covers the column at a larger scale.
 
+    Parameters
+    ----------
+    as_stored : bool
+        Whether the film is known to stand, and its bones to be bright.
+
     Raises
     ------
     InputError
         If an anchor lies on no vertebra that was found.
     """
-    look = _first_look(pyramid, network)
+    look = _first_look(pyramid, network, as_stored)
     film = pyramid.inverted() if look.inverted else pyramid
     rotation, downward = _rotation(look.turned)
     column = name_column(look.candidates, config, downward=downward, shape=film.shape)
@@ -146,7 +152,7 @@ class _Look:
         return math.log(p / (1 - p))
 
 
-def _first_look(pyramid: ImagePyramid, network: Network) -> _Look:
+def _first_look(pyramid: ImagePyramid, network: Network, as_stored: bool) -> _Look:
     """The way of looking at the film in which it most looks like a lateral film."""
 
     def look(film: ImagePyramid, turned: int, inverted: bool) -> _Look:
@@ -155,6 +161,8 @@ def _first_look(pyramid: ImagePyramid, network: Network) -> _Look:
         return _Look(scores, candidates, turned, inverted)
 
     stored = look(pyramid, 0, False)
+    if as_stored:
+        return stored
     negative = pyramid.inverted()
     best = stored
     other = look(negative, 0, True)

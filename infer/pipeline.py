@@ -121,14 +121,28 @@ class FilmReader:
         return Reader("model", "endplate", self.detector.metadata.version, hashes)
 
     def find(
-        self, pixels: GreyArray, calibration: Calibration, anchors: Sequence[Anchor] = ()
+        self,
+        pixels: GreyArray,
+        calibration: Calibration,
+        anchors: Sequence[Anchor] = (),
+        *,
+        as_stored: bool = False,
     ) -> FilmResult:
-        """Find, name and refine the vertebrae of a film; coordinates of the stored image."""
+        """Find, name and refine the vertebrae of a film; coordinates of the stored image.
+
+        `as_stored` says that the film is known to stand, and its bones to be bright.
+        """
         stretch = stretch_of(calibration)
         film = with_square(pixels, stretch)
         squared = [Anchor(a.level, *(to_square(np.array([a.x, a.y]), stretch))) for a in anchors]
         pyramid = ImagePyramid(film)
-        found = find_column(pyramid, self.detector, self.calibrations.naming, anchors=squared)
+        found = find_column(
+            pyramid,
+            self.detector,
+            self.calibrations.naming,
+            anchors=squared,
+            as_stored=as_stored,
+        )
         if found.column is None:
             return FilmResult(found, (), (), 0.0)
         keep = [i for i, level in enumerate(found.column.levels) if level != "above C7"]

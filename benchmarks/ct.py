@@ -1,0 +1,119 @@
+"""Networks on CT against points from the labels: ``python -P benchmarks/ct.py --cts cts.json``.
+
+Reads each CT of a list (``[{"name", "ct", "labels"}]``) without its labels, as ``endplate score``
+does, with the networks of the fold that saw nothing made of that CT, and compares the points with
+those that the labels give. ``FOLD`` in ``--weights`` stands for the number of that fold; a CT that
+is in no training set is read by the networks of fold 0.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from endplate.datasets.ct_simulator.api import CtPair, read_pairs
+from endplate.datasets.splits import assign_folds
+from endplate.errors import EndplateError
+from endplate.imaging.ct.labels import read_labels
+from endplate.imaging.ct.read import read_ct
+from endplate.infer.ct import CtReading, read_ct_labels, read_ct_slab
+from endplate.infer.pipeline import FilmReader
+
+#: A body is found if the middle of one that was marked lies within half its depth.
+NEAR = 0.5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cts", type=Path, required=True)
+    parser.add_argument("--weights", default="runs/folds/FOLD")
+    parser.add_argument("--folds", type=int, default=5)
+    parser.add_argument("--trained-on", nargs="*", default=None, help="names; default: all listed")
+    parser.add_argument("--result", type=Path, default=Path("docs/accuracy/ct.json"))
+    options = parser.parse_args()
+    pairs = read_pairs(options.cts)
+    trained = options.trained_on
+    names = [p.name for p in pairs] if trained is None else trained
+    where = assign_folds(names, options.folds) if names else {}
+    rows = [judge(pair, options.weights, where.get(pair.name, 0)) for pair in pairs]
+    for row in rows:
+        print(", ".join(f"{k}: {v}" for k, v in row.items()))
+    options.result.parent.mkdir(parents=True, exist_ok=True)
+    options.result.write_text(json.dumps({"cts": rows}, indent=1) + "\n")
+
+
+def judge(pair: CtPair, weights: str, fold: int) -> dict[str, Any]:
+    """One CT: what was found, named and how far the points are off."""
+    ct = read_ct(pair.ct)
+    truth = read_ct_labels(ct, read_labels(pair.labels))
+    reader = FilmReader(Path(weights.replace("FOLD", str(fold))))
+    start = time.monotonic()
+    row: dict[str, Any] = {
+        "name": pair.name,
+        "fold": fold,
+        "voxel_mm": [round(float(s), 2) for s in ct.spacing],
+        "bodies": len(truth.reading.vertebrae),
+    }
+    try:
+        seen = read_ct_slab(ct, reader)
+    except EndplateError as error:
+        return {**row, "refused": str(error).replace(str(pair.ct), pair.name)}
+    row["seconds"] = round(time.monotonic() - start, 1)
+    return {**row, "status": seen.reading.quality.status, **compare(truth, seen)}
+
+
+def compare(truth: CtReading, seen: CtReading) -> dict[str, Any]:
+    """Errors within the sheet that the networks saw, mm."""
+    spacing = seen.slab.spacing
+    found: list[str] = []
+    right: list[str] = []
+    errors: list[float] = []
+    tilts: list[float] = []
+    for vertebra in truth.reading.vertebrae:
+        assert vertebra.points_mm is not None
+        points = seen.slab.to_pixels(np.nan_to_num(vertebra.points_mm))
+        points[np.isnan(vertebra.points_mm).any(axis=1)] = np.nan
+        depth = float(np.hypot(*(points[0] - points[2])))
+        centre = np.nanmean(points[[0, 2, 3, 5]], axis=0)
+        near = [v for v in seen.reading.vertebrae if _away(v.centre, centre) < NEAR * depth]
+        if not near:
+            continue
+        other = min(near, key=lambda v: _away(v.centre, centre))
+        found.append(vertebra.level)
+        if other.level == vertebra.level:
+            right.append(vertebra.level)
+        away = np.hypot(*(other.points - points).T) * spacing
+        errors += [float(a) for a in away if np.isfinite(a)]
+        if np.isfinite(points).all() and np.isfinite(other.points).all():
+            tilts.append(abs(_wedge(other.points) - _wedge(points)))
+    return {
+        "found": len(found),
+        "missed": [v.level for v in truth.reading.vertebrae if v.level not in found],
+        "levels_right": len(right),
+        "n_points": len(errors),
+        "point_median_mm": _rounded(np.median(errors)) if errors else None,
+        "point_p95_mm": _rounded(np.quantile(errors, 0.95)) if errors else None,
+        "vk_mae_deg": _rounded(np.mean(tilts)) if tilts else None,
+        "flags": [r.code for r in seen.reading.quality.reasons],
+    }
+
+
+def _away(one: Sequence[float] | np.ndarray, other: Sequence[float] | np.ndarray) -> float:
+    return float(np.hypot(*(np.asarray(one) - np.asarray(other))))
+
+
+def _wedge(points: np.ndarray) -> float:
+    upper, lower = points[2] - points[0], points[3] - points[5]
+    return float(np.degrees(np.arctan2(upper[0] * lower[1] - upper[1] * lower[0], upper @ lower)))
+
+
+def _rounded(value: np.floating[Any]) -> float:
+    return round(float(value), 2)
+
+
+if __name__ == "__main__":
+    main()
