@@ -203,6 +203,7 @@ export default {
   keys_title: "Keys",
   key_points: "Tab / Shift+Tab or N / P|next, previous point",
   key_nudge: "Arrows; with Shift|move the point 0.1 pixel; 1 pixel",
+  key_cross: "Arrows, Enter|with a tool: move the cross (Shift: 1 pixel), click; without a point chosen: pan",
   key_undo: "Ctrl+Z, Ctrl+Y|undo, redo",
   key_zoom: "+ − 0, wheel|zoom, whole film",
   key_pan: "Drag the film|pan",

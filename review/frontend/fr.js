@@ -203,6 +203,7 @@ export default {
   keys_title: "Touches",
   key_points: "Tab / Maj+Tab ou N / P|point suivant, précédent",
   key_nudge: "Flèches ; avec Maj|déplacer le point de 0,1 pixel ; 1 pixel",
+  key_cross: "Flèches, Entrée|avec un outil : déplacer la croix (Maj : 1 pixel), cliquer ; sans point choisi : déplacer la vue",
   key_undo: "Ctrl+Z, Ctrl+Y|annuler, rétablir",
   key_zoom: "+ − 0, molette|zoom, cliché entier",
   key_pan: "Glisser le cliché|déplacer la vue",

@@ -3,7 +3,7 @@
 import { ask, el } from "./dom.js";
 import { t } from "./words.js";
 
-const KEYS = ["points", "nudge", "undo", "zoom", "pan", "window", "show", "add", "snap", "slabs", "shift", "sign", "films", "leave"];
+const KEYS = ["points", "nudge", "cross", "undo", "zoom", "pan", "window", "show", "add", "snap", "slabs", "shift", "sign", "films", "leave"];
 
 export function showKeys() {
   const rows = KEYS.map((name) => {

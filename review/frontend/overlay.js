@@ -98,6 +98,10 @@ export function drawOverlay(root, doc, view, chosen, options) {
     parts.push(svg("path", { class: "click", d: `M${x - 9},${y}h18M${x},${y - 9}v18` }));
     if (i > 0) parts.push(svg("path", { class: "click", d: line(toScreen(view, options.clicks[i - 1]), [x, y]) }));
   }
+  if (options.cross) {
+    const [x, y] = options.cross;
+    parts.push(svg("path", { class: "click cross", d: `M${x - 14},${y}h10m8,0h10M${x},${y - 14}v10m0,8v10` }));
+  }
   replace(root, ...parts);
 }
 

@@ -101,7 +101,7 @@ export class Stage {
     const look = [this.film, this.film.version, this.view, this.canvas.width, this.canvas.height];
     if (!this.look || look.some((x, i) => x !== this.look[i])) this.film.draw(this.context, this.view, ratio);
     this.look = look;
-    drawOverlay(this.marks, this.hooks.doc(), this.view, this.hooks.chosen(), this.hooks.options());
+    drawOverlay(this.marks, this.hooks.doc(), this.view, this.hooks.chosen(), { ...this.hooks.options(), cross: this.cross && this.hooks.tool() !== "move" ? this.pointer : null });
     this.paintLoupe();
   }
 
@@ -114,6 +114,25 @@ export class Stage {
     const dx = x < edge ? edge - x : x > width - edge ? width - edge - x : 0;
     const dy = y < edge ? edge - y : y > height - edge ? height - edge - y : 0;
     if (dx || dy) this.view = pan(this.view, dx, dy);
+    this.redraw();
+  }
+
+  // For who has no pointer: a cross moved by keys, which clicks where it stands.
+  moveCross(dx, dy) {
+    const box = this.node.getBoundingClientRect();
+    const [x, y] = this.pointer || [box.width / 2, box.height / 2];
+    this.pointer = [Math.min(Math.max(x + dx, 0), box.width), Math.min(Math.max(y + dy, 0), box.height)];
+    this.cross = true;
+    this.redraw();
+  }
+
+  clickCross() {
+    if (!this.cross) this.moveCross(0, 0);
+    this.hooks.onClick(toFilm(this.view, this.pointer));
+  }
+
+  panBy(dx, dy) {
+    this.view = pan(this.view, dx, dy);
     this.redraw();
   }
 
@@ -153,6 +172,7 @@ export class Stage {
   onMove(event) {
     const screen = this.at(event);
     this.pointer = screen;
+    this.cross = false;
     const { drag } = this;
     if (!drag) {
       this.node.classList.toggle("over-point", this.hooks.tool() === "move" && Boolean(this.film && this.near(screen)));

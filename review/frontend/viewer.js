@@ -411,9 +411,16 @@ export class Viewer {
     this.commit(doc);
   }
 
+  // Arrow keys move the chosen point; while a tool waits for a click, its cross; else the film.
+  arrow([dx, dy], fine) {
+    const far = fine ? 1 : 12;
+    if (this.tool !== "move") this.stage.moveCross(Math.sign(dx) * far, Math.sign(dy) * far);
+    else if (this.chosen) this.nudge(dx, dy);
+    else this.stage.panBy(-Math.sign(dx) * 40, -Math.sign(dy) * 40);
+  }
+
   nudge(dx, dy) {
     const { chosen } = this;
-    if (!chosen) return;
     this.commit(model.nudgePoint(this.doc, chosen.at, chosen.point, dx, dy, this.aside));
     this.choose(chosen);
     const p = this.doc.vertebrae[chosen.at].points[chosen.point];
@@ -684,7 +691,8 @@ export class Viewer {
     const onStage = event.target === this.stage.node;
     const far = event.shiftKey ? 1 : 0.1;
     const arrows = { ArrowLeft: [-far, 0], ArrowRight: [far, 0], ArrowUp: [0, -far], ArrowDown: [0, far] };
-    if (onStage && key in arrows) return this.did(event, () => this.nudge(...arrows[key]));
+    if (onStage && key in arrows) return this.did(event, () => this.arrow(arrows[key], event.shiftKey));
+    if (onStage && this.tool !== "move" && (key === "Enter" || key === " ")) return this.did(event, () => this.stage.clickCross());
     if (onStage && key === "Tab") {
       // At either end Tab leaves the film, so that no keyboard user is caught in it.
       const by = event.shiftKey ? -1 : 1;

@@ -265,6 +265,51 @@ def test_correcting_one_corner_and_signing_takes_three_actions(chromium, served)
     context.close()
 
 
+def test_a_body_is_placed_and_signed_by_keys_alone(chromium, served):
+    desk, enter = served
+    context = chromium.new_context(viewport={"width": 1366, "height": 768}, bypass_csp=True)
+    page = context.new_page()
+    enter(page)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(OPENED, state="attached")
+    key = page.evaluate("endplate.current.key")
+    names = page.evaluate("endplate.current.doc.vertebrae.map((v) => v.level)")
+    box = page.locator(".stage").bounding_box()
+    target = [on_screen(page, 2, i) for i in (0, 2, 3, 5)]
+    for _ in range(13):
+        page.keyboard.press("n")
+    assert page.evaluate("endplate.current.chosen.at") == 2
+    page.keyboard.press("Delete")
+    page.keyboard.press("c")
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    for left, top in target:
+        for wanted, now, keys in (
+            (left, x, ("ArrowLeft", "ArrowRight")),
+            (top, y, ("ArrowUp", "ArrowDown")),
+        ):
+            steps = round(wanted - now)
+            arrow = keys[steps > 0]
+            for _ in range(abs(steps) // 12):
+                page.keyboard.press(arrow)
+            for _ in range(abs(steps) % 12):
+                page.keyboard.press(f"Shift+{arrow}")
+            if keys[0] == "ArrowLeft":
+                x += steps
+            else:
+                y += steps
+        page.keyboard.press("Enter")
+    assert page.evaluate("endplate.current.doc.vertebrae.map((v) => v.level)") == names
+    before = desk.library.reading(desk.library.entry(key).current)
+    page.keyboard.press("Control+Enter")
+    page.wait_for_function(f"document.body.dataset.ready && endplate.current.key !== '{key}'")
+    after = desk.library.reading(desk.library.entry(key).current)
+    corners = [0, 2, 3, 5]
+    apart = np.hypot(*(after.vertebrae[2].points - before.vertebrae[2].points)[corners].T)
+    zoom = page.evaluate("endplate.current.stage.view.zoom")
+    assert apart.max() < 1.5 / zoom
+    context.close()
+
+
 def test_scrolling_through_the_slabs_of_a_ct(chromium, ct_work):
     library = Library(ct_work / "out")
     desk = Desk(library, FilmShelf(library, [ct_work / "ct"]), Assistant())
