@@ -13,19 +13,18 @@ import numpy as np
 from endplate.errors import InputError
 from endplate.geometry.calibration import Calibration
 from endplate.geometry.landmarks import FloatArray, Vertebra
-from endplate.geometry.levels import LEVELS, check_level
+from endplate.geometry.levels import check_level
 from endplate.geometry.measure import measure
 from endplate.geometry.uncertainty import rescaled
 from endplate.imaging.radiograph import Radiograph
 from endplate.infer.find import Anchor, Found, find_column
 from endplate.infer.gate import judge_quality
+from endplate.infer.naming_report import naming_of
 from endplate.infer.refine import Refined, refine
 from endplate.infer.session import Network
 from endplate.infer.square import from_square, shrink_covariance, stretch_of, to_square, with_square
 from endplate.models.calibration import Calibrations
-from endplate.models.decode import CLASSES
 from endplate.models.heatmaps import MARKS
-from endplate.models.naming import NamedColumn
 from endplate.models.resample import GreyArray, ImagePyramid
 from endplate.study.reading import Naming, Reader, Reading, Source
 
@@ -36,8 +35,6 @@ WEIGHTS: Final = {"detector": "detector.onnx", "refiner": "refiner.onnx"}
 CALIBRATION: Final = "calibration.json"
 #: Probability above which a body is said to bear cement or metal.
 _BORNE: Final = 0.5
-_WORTH_TELLING: Final = 0.001
-"""Least probability of a level that a reading keeps."""
 
 
 def weights_folder() -> Path:
@@ -174,7 +171,7 @@ class FilmReader:
             tuple(vertebrae[i] for i in seen),
             tuple(refined[i] for i in seen),
             found.column.probability if keep else 0.0,
-            _naming(found.column, [keep[i] for i in seen]),
+            naming_of(found.column, [keep[i] for i in seen]),
         )
 
     def read(
@@ -240,20 +237,6 @@ class FilmReader:
             measurements=measurements,
             naming=result.naming if vertebrae else None,
         )
-
-
-def _naming(column: NamedColumn, kept: Sequence[int]) -> Naming | None:
-    """What the reading keeps of the probabilities of the names of the bodies that it has."""
-    if not kept:
-        return None
-    levels = {}
-    for i in kept:
-        row = column.level_probabilities[i]
-        likely = [int(k) for k in np.argsort(-row, kind="stable") if row[k] >= _WORTH_TELLING]
-        levels[column.levels[i]] = {
-            CLASSES[k]: float(row[k]) for k in likely if CLASSES[k] in LEVELS
-        }
-    return Naming(column.probability, column.margin, dict(column.shifts), levels)
 
 
 def _source(radiograph: Radiograph, found: Found, vertebrae: Sequence[Vertebra]) -> Source:
