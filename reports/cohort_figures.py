@@ -30,7 +30,7 @@ def write_figures(folder: Path, cohort: Cohort, tests: CohortTests) -> list[Path
     figures = optional("matplotlib.figure", "stats", "the figures of a cohort")
     folder.mkdir(parents=True, exist_ok=True)
     made: list[tuple[str, tuple[float, float], Callable[[Any], None]]] = [
-        ("flow", (6.6, 3.2), lambda f: _flow(f, cohort)),
+        ("flow", (6.6, 2.0), lambda f: _flow(f, cohort)),
     ]
     for measure in (_MAIN, "regional_kyphosis_deg", "loss_ant_pct", "vas"):
         if measure in cohort.values:
@@ -167,7 +167,7 @@ def _flow(figure: Any, cohort: Cohort) -> None:
     axes.set_axis_off()
     steps = flow_of(cohort)
     axes.set_xlim(0, len(steps) + 1)
-    axes.set_ylim(0, 3)
+    axes.set_ylim(0.1, 2.8)
     style = {"boxstyle": "round,pad=0.5", "fc": "#f4f6f8", "ec": "#5c6672"}
     side = {"boxstyle": "round,pad=0.4", "fc": "white", "ec": "#c9d0d8"}
     axes.text(

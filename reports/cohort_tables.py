@@ -1,21 +1,17 @@
-"""The tables of a cohort as plain texts, and written as CSV, LaTeX, HTML and Word."""
+"""The tables of a cohort as plain texts."""
 
-import csv
-import io
 import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from endplate.study.cohort import LABELS, Cohort, flow_of, summarise
 from endplate.study.cohort_tests import CohortTests, Sensitivity
-from endplate.study.optional import optional
 
-__all__ = ["CohortTable", "cohort_tables", "csv_text", "latex_text", "write_word"]
+__all__ = ["CohortTable", "cohort_tables"]
 
 _UNKNOWN: Final = "–"
 
@@ -285,66 +281,3 @@ def _p(p: float) -> str:
     if math.isnan(p):
         return _UNKNOWN
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
-
-
-def csv_text(table: CohortTable) -> str:
-    """The table as CSV."""
-    file = io.StringIO()
-    writer = csv.writer(file)
-    writer.writerow(table.head)
-    writer.writerows(table.rows)
-    return file.getvalue()
-
-
-def latex_text(table: CohortTable) -> str:
-    """The table as a LaTeX table environment, with the rules of booktabs."""
-    columns = "l" * table.texts + "r" * (len(table.head) - table.texts)
-    lines = [
-        r"\begin{table}",
-        rf"\caption{{{_tex(table.caption)}. {_tex(table.note)}}}",
-        rf"\label{{tab:{table.name}}}",
-        rf"\begin{{tabular}}{{{columns}}}",
-        r"\toprule",
-        " & ".join(_tex(c) for c in table.head) + r" \\",
-        r"\midrule",
-        *(" & ".join(_tex(c) for c in row) + r" \\" for row in table.rows),
-        r"\bottomrule",
-        r"\end{tabular}",
-        r"\end{table}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _tex(text: str) -> str:
-    for plain, safe in (("\\", r"\textbackslash "), ("–", "--"), ("<", r"$<$"), (">", r"$>$")):
-        text = text.replace(plain, safe)
-    return "".join("\\" + c if c in "&%#_{}" else c for c in text)
-
-
-def write_word(path: str | Path, tables: Sequence[CohortTable], paragraphs: Sequence[str]) -> None:
-    """Write paragraphs and tables as a Word document.
-
-    Raises
-    ------
-    MissingDependency
-        Without python-docx.
-    """
-    docx = optional("docx", "stats", "a Word document")
-    document = docx.Document()
-    for paragraph in paragraphs:
-        document.add_paragraph(paragraph)
-    for table in tables:
-        document.add_heading(table.caption, level=2)
-        grid = document.add_table(rows=1, cols=len(table.head), style="Light Grid Accent 1")
-        _fill(grid.rows[0], table.head)
-        for row in table.rows:
-            _fill(grid.add_row(), row)
-        if table.note:
-            document.add_paragraph(table.note)
-    document.save(str(path))
-
-
-def _fill(row: object, texts: Sequence[str]) -> None:
-    # Each access to `cells` builds them anew, which is slow.
-    for cell, text in zip(row.cells, texts, strict=True):  # type: ignore[attr-defined]
-        cell.text = text

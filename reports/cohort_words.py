@@ -14,6 +14,8 @@ from endplate.study.joint_estimate import JointEstimateSettings
 __all__ = ["findings", "methods_paragraph"]
 
 _MAIN: Final = "vertebral_kyphosis_deg"
+#: Standardised difference of age from which on groups are called unlike.
+_IMBALANCE: Final = 0.1
 
 
 def findings(cohort: Cohort, tests: CohortTests) -> tuple[str, ...]:
@@ -29,6 +31,7 @@ def findings(cohort: Cohort, tests: CohortTests) -> tuple[str, ...]:
         out += [_change(t) for t in tests.paired if t.measure == _MAIN and t.group == "all"]
         out += _groups(tests)
         out += [_individuals(cohort, tests), _sensitivity(tests)]
+    out.append(_confounded(cohort))
     if "vas" in cohort.values:
         ends = [summarise(cohort.column("vas", v)) for v in (tests.before, tests.end)]
         if all(s.n for s in ends):
@@ -94,6 +97,27 @@ def _individuals(cohort: Cohort, tests: CohortTests) -> str:
         beyond = sum(m.value > 0 and "over_mdc95" in m.flags for m in sure)
         text += f", more than the error of measurement by {beyond} of {len(sure)}"
     return text + "."
+
+
+def _confounded(cohort: Cohort) -> str:
+    """Whether age and cement go together."""
+    ages = {
+        cement: [s.age for s in cohort.subjects if s.cement == cement and math.isfinite(s.age)]
+        for cement in sorted({s.cement for s in cohort.subjects} - {"", "none"})
+    }
+    known = {c: summarise(np.array(a)) for c, a in ages.items() if len(a) > 1}
+    if len(known) < 2:
+        return ""
+    means = [s.mean for s in known.values()]
+    spread = float(np.sqrt(np.mean([s.sd**2 for s in known.values()])))
+    if spread == 0 or (max(means) - min(means)) / spread < _IMBALANCE:
+        return ""
+    said = ", ".join(f"{c.replace('_', ' ')} {s.mean:.0f} years" for c, s in known.items())
+    return (
+        f"Cement goes with age ({said}, a difference of {(max(means) - min(means)) / spread:.1f}"
+        " standard deviations): a difference between cements may be one between ages, and no cause"
+        " is claimed."
+    )
 
 
 def _sensitivity(tests: CohortTests) -> str:

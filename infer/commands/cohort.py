@@ -135,7 +135,8 @@ def report_cohort(
     from endplate.infer.terminal import show
     from endplate.reports.cohort_figures import write_figures
     from endplate.reports.cohort_html import cohort_page
-    from endplate.reports.cohort_tables import cohort_tables, csv_text, latex_text, write_word
+    from endplate.reports.cohort_table_files import csv_text, latex_text, write_word
+    from endplate.reports.cohort_tables import cohort_tables
     from endplate.reports.cohort_words import findings, methods_paragraph
 
     tables = cohort_tables(cohort, tests)

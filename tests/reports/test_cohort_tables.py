@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from endplate.errors import MissingDependency
-from endplate.reports.cohort_tables import CohortTable, cohort_tables, csv_text, latex_text
+from endplate.reports.cohort_table_files import csv_text, latex_text, write_word
+from endplate.reports.cohort_tables import CohortTable, cohort_tables
 from endplate.reports.page_plain import safe, table
 from endplate.reports.svg_chart import SvgChart, round_ticks
 from endplate.study.clinical import ClinicalRow
@@ -58,6 +59,20 @@ def test_table_formats():
     assert r"50 \%" in text
     assert r"$<$ 0.001" in text
     assert r"\begin{tabular}{lr}" in text
+    long = latex_text(CohortTable("t", "Long", ("x", "y"), (("a", "-1.5 (-2 to 1)"),) * 50))
+    assert long.count(r"\begin{longtable}{lr}") == long.count(r"\end{longtable}") == 1
+    assert r"$-$1.5 ($-$2 to 1)" in long
+    assert long.count(r"\toprule") == 2
+
+
+def test_word(tmp_path):
+    docx = pytest.importorskip("docx")
+    made = CohortTable("t", "Numbers", ("x", "y"), (("a", "1"), ("b", "2")), note="n = 2")
+    write_word(tmp_path / "t.docx", [made], ["One sentence."])
+    document = docx.Document(str(tmp_path / "t.docx"))
+    assert [p.text for p in document.paragraphs] == ["One sentence.", "Numbers", "n = 2"]
+    assert [c.text for c in document.tables[0].rows[2].cells] == ["b", "2"]
+    assert document.sections[0].page_width > document.sections[0].page_height
 
 
 def test_pages_are_safe():
