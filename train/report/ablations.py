@@ -131,7 +131,7 @@ def curves(
     none = [r for r in rows if r.get("overrides") == "dataset=simulated"]
     count = [r for r in rows if r.get("group") == "count"]
     width = [r for r in rows if r.get("group") == "width"]
-    places = {
+    places: dict[str, list[tuple[float | None, Mapping[str, Any]]]] = {
         "films": [(real_films(r, films), r) for r in (*none, *count, *base)],
         "minutes": [(_mean(r.get("minutes")), r) for r in (*width, *base)],
     }

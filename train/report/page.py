@@ -92,8 +92,8 @@ intervals have to cover.
 _NAMING: Final = """\
 ## Are the names as sure as they say?
 
-Films by the probability that the reading gives to its own naming. `level_uncertain` is raised where
-it is below 0.8.
+Films by the probability that the reading gives to all its names being right. `level_uncertain` is
+raised below a threshold that is fitted with the weights of the naming.
 """
 
 _SIMULATED: Final = """\
@@ -140,8 +140,8 @@ def trained_on(real: Mapping[str, Any] | None, folds: int = 5) -> int | None:
     """Real films that the networks of one fold are trained on, from the figures of all."""
     if real is None:
         return None
-    films = sum(g["films"] for name, g in real["groups"].items() if name != "all")
-    return round(films * (1 - 1 / folds))
+    films = int(sum(g["films"] for name, g in real["groups"].items() if name != "all"))
+    return films - films // folds
 
 
 def _load(path: Path) -> dict[str, Any] | None:

@@ -182,7 +182,7 @@ def _sd(values: FloatArray) -> float:
     return float(values.std(ddof=1)) if len(values) > 1 else math.nan
 
 
-def _figure(values: FloatArray, reduce: Any) -> dict[str, Any] | None:
+def _figure(values: Any, reduce: Any) -> dict[str, Any] | None:
     values = values[np.isfinite(values)]
     if not values.size:
         return None

@@ -90,11 +90,7 @@ def _slope(chosen: Sequence[Piece]) -> dict[str, float | int] | None:
 
 def naming_bins(results: Sequence[FilmResult]) -> list[dict[str, Any]]:
     """Films by the probability that the reading gives to its naming, and how many are right."""
-    rows = [
-        (min((v.level_probability for v in r.reading.vertebrae), default=np.nan), r.named_right)
-        for r in results
-        if r.named_right is not None
-    ]
+    rows = [(_stated(r), r.named_right) for r in results if r.named_right is not None]
     out = []
     for low, high in itertools.pairwise(_NAMING_EDGES):
         last = high == _NAMING_EDGES[-1]
@@ -110,6 +106,13 @@ def naming_bins(results: Sequence[FilmResult]) -> list[dict[str, Any]]:
                 }
             )
     return out
+
+
+def _stated(result: FilmResult) -> float:
+    """Probability that a reading gives to all its names together."""
+    if result.reading.naming is not None:
+        return result.reading.naming.probability
+    return min((v.level_probability for v in result.reading.vertebrae), default=np.nan)
 
 
 def _flags(results: Sequence[FilmResult]) -> list[dict[str, Any]]:
