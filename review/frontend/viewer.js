@@ -186,6 +186,8 @@ export class Viewer {
     const facts = [film.subject, this.session.blinded ? "" : t(who, { name: film.reader, time: moment(film.created) })];
     replace(this.about, el("span", { class: `status ${status}`, text: t(`status_${status}`) }), " ", facts.filter(Boolean).join(" · "));
     replace(this.reasons, ...film.reasons.map((r) => el("li", { text: reason(r) })));
+    // What scrolls must be reached by keys.
+    this.reasons.tabIndex = this.reasons.scrollHeight > this.reasons.clientHeight ? 0 : -1;
   }
 
   drawTools() {

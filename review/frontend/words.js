@@ -56,7 +56,8 @@ function filled(text, english) {
 // What the server tells in English, in the reader's language: { code, message } of a reading.
 export function reason({ code, message }) {
   const known = language === "fr" && told.REASONS[code];
-  return known ? filled(known[1], message) : message;
+  const text = known ? filled(known[1], message) : message;
+  return code === "reader_note" ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 export function reasonName(code) {

@@ -164,10 +164,10 @@ test("no page makes markup of text or loads from elsewhere", async () => {
 test("what the server tells in English is told in French, with what it names", () => {
   words.setLanguage("en");
   const told = { code: "point_uncertain", message: "points are uncertain on T12, L1" };
-  assert.equal(words.reason(told), told.message);
+  assert.equal(words.reason(told), "Points are uncertain on T12, L1");
   assert.equal(words.reasonName("point_uncertain"), "point uncertain");
   words.setLanguage("fr");
-  assert.equal(words.reason(told), "points incertains sur T12, L1");
+  assert.equal(words.reason(told), "Points incertains sur T12, L1");
   const levels = { code: "level_uncertain", message: "the level names may all be off by one (probability of being right 0.61); check them, or give one with --levels L1@x,y" };
   assert.match(words.reason(levels), /justes : 0,61/);
   assert.equal(words.reason({ code: "reader_note", message: "bof" }), "bof");
