@@ -12,6 +12,7 @@ from pydicom.encaps import encapsulate, generate_frames
 from pydicom.pixels.decoders.base import Decoder, get_decoder
 
 from endplate.errors import MissingDependency, UnreadableImage
+from endplate.imaging.apart import DecoderDied, run_apart
 from endplate.imaging.headers import jpeg2000_header, jpeg_header
 from endplate.imaging.jpegcheck import LOSSLESS, JpegFault, check_jpeg, without_comments
 from endplate.imaging.pixelformat import PixelFormat
@@ -113,8 +114,8 @@ def _jpeg(
 ) -> npt.NDArray[np.integer]:
     """Decode a stream of the JPEG family by the kind that it is.
 
-    GDCM ends the process on some damaged streams, so it sees only what was checked, and only
-    the kinds that nothing else decodes: lossless and 12-bit.
+    GDCM ends its process on some damaged streams, so it has one of its own, sees only what was
+    checked, and only the kinds that nothing else decodes: lossless and 12-bit.
     """
     try:
         frame = check_jpeg(stream)
@@ -126,8 +127,8 @@ def _jpeg(
         return _by_plugins(decoder, without_comments(stream), form, path)
     if bits == 8:
         return _eight_bit(stream, form, path)
-    array = _twelve_bit_gdcm(without_comments(stream), form, bits)
-    if array is not None:
+    array = _twelve_bit_apart(without_comments(stream), form, bits, path)
+    if array.size:
         return array
     if "pylibjpeg" in decoder.available_plugins:
         return _by_plugins(decoder, stream, form, path)
@@ -168,12 +169,11 @@ def _by_plugins(
         plugins = [p for p in plugins if p != "gdcm"]
     for plugin in plugins:
         try:
-            array, _ = decoder.as_array(
-                encapsulate([stream], has_bot=False),
-                index=0,
-                decoding_plugin=plugin,
-                **_options(form),
-            )
+            array = _with_plugin(decoder, stream, form, plugin)
+        except DecoderDied as died:
+            raise UnreadableImage(
+                f"{path}: the compressed Pixel Data ({name}) is damaged: {died}"
+            ) from died
         except BaseException as error:
             # Decoders written in Rust panic with an error that is no Exception.
             if isinstance(error, (KeyboardInterrupt, SystemExit)):
@@ -186,6 +186,23 @@ def _by_plugins(
     raise UnreadableImage(
         f"{path}: the compressed Pixel Data ({name}) cannot be decoded ({'; '.join(reasons)})"
     )
+
+
+def _with_plugin(
+    decoder: Decoder, stream: bytes, form: PixelFormat, plugin: str
+) -> npt.NDArray[np.integer]:
+    """Decode with one of pydicom's plugins; GDCM, which may end the process, in one of its own."""
+
+    def decode() -> npt.NDArray[Any]:
+        array, _ = decoder.as_array(
+            encapsulate([stream], has_bot=False),
+            index=0,
+            decoding_plugin=plugin,
+            **_options(form),
+        )
+        return array
+
+    return run_apart(decode) if plugin == "gdcm" else decode()
 
 
 def _options(form: PixelFormat) -> dict[str, Any]:
@@ -205,6 +222,23 @@ def _options(form: PixelFormat) -> dict[str, Any]:
     if form.samples > 1:
         options["planar_configuration"] = int(form.planar)
     return options
+
+
+def _twelve_bit_apart(
+    stream: bytes, form: PixelFormat, bits: int, path: str
+) -> npt.NDArray[np.integer]:
+    """Decode 12-bit lossy JPEG with GDCM in a process of its own; empty if GDCM cannot."""
+
+    def decode() -> npt.NDArray[Any]:
+        array = _twelve_bit_gdcm(stream, form, bits)
+        return np.empty(0, np.uint16) if array is None else array
+
+    try:
+        return run_apart(decode)
+    except DecoderDied as died:
+        raise UnreadableImage(
+            f"{path}: the compressed Pixel Data (12-bit JPEG) is damaged: {died}"
+        ) from died
 
 
 def _twelve_bit_gdcm(stream: bytes, form: PixelFormat, bits: int) -> npt.NDArray[np.uint16] | None:

@@ -16,7 +16,9 @@ def register(app: typer.Typer) -> None:
 def _send(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="PATH...", help="DICOM files, and folders with .dcm files."),
+        typer.Argument(
+            metavar="PATH...", help="DICOM files, and folders with .dcm files at any depth."
+        ),
     ],
     to: Annotated[
         str,
@@ -46,7 +48,7 @@ def _send(
 
     files: list[Path] = []
     for path in paths:
-        inside = sorted(path.glob("*.dcm")) if path.is_dir() else [path]
+        inside = sorted(path.rglob("*.dcm")) if path.is_dir() else [path]
         if not inside:
             raise InputError(f"{path}: holds no .dcm files")
         files += inside

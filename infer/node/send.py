@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["NothingInCommon", "Sent", "associate", "send_files"]
 
 _MAX_CONTEXTS: Final = 128
+_AT_ONCE: Final = 50
 
 
 class NothingInCommon(InputError):
@@ -68,6 +69,23 @@ def send_files(
         If the partner cannot be reached, or refuses to talk to us.
     """
     require_pacs()
+    sent: list[Sent] = []
+    for first in range(0, len(paths), _AT_ONCE):
+        some = paths[first : first + _AT_ONCE]
+        try:
+            sent += _send_some(some, remote, ae_title, tls or TlsFiles(), timeout)
+        except InputError as error:
+            if not any(one.ok for one in sent):
+                raise
+            # What was taken before is to be told all the same.
+            sent += [Sent(path, str(error)) for path in some]
+    return tuple(sent)
+
+
+def _send_some(
+    paths: Sequence[Path], remote: Remote, ae_title: str, tls: TlsFiles, timeout: float
+) -> list[Sent]:
+    """Send as many files as may be in memory at once, over one connection."""
     read: dict[Path, FileDataset] = {}
     unreadable: dict[Path, Sent] = {}
     for path in paths:
@@ -81,8 +99,8 @@ def send_files(
     done = dict(unreadable)
     if read:
         send = _stow if remote.web else _store
-        done |= {s.path: s for s in send(read, remote, ae_title, tls or TlsFiles(), timeout)}
-    return tuple(done[path] for path in paths)
+        done |= {s.path: s for s in send(read, remote, ae_title, tls, timeout)}
+    return [done[path] for path in paths]
 
 
 def associate(
