@@ -141,7 +141,7 @@ def trained_on(real: Mapping[str, Any] | None, folds: int = 5) -> int | None:
     if real is None:
         return None
     films = int(sum(g["films"] for name, g in real["groups"].items() if name != "all"))
-    return films - films // folds
+    return films - round(films / folds)
 
 
 def _load(path: Path) -> dict[str, Any] | None:
