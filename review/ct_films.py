@@ -28,7 +28,8 @@ VIEW_WINDOW: Final = (-1000.0, 2500.0)
 _STRIP_SPACING: Final = 1.0
 _STRIP_HALF: Final = 70.0
 _CACHE_BYTES: Final = 48 * 1024 * 1024
-_MOST_TRIED: Final = 40
+#: CTs that are read in search of the right one; each takes seconds.
+_MOST_TRIED: Final = 12
 _LINE_POINTS: Final = 80
 
 _Pixels = npt.NDArray[np.uint16]

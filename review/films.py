@@ -62,6 +62,7 @@ class FilmShelf:
         self._locks: dict[str, threading.Lock] = {}
         self._names: dict[str, list[Path]] | None = None
         self._hashes: dict[Path, str] = {}
+        self._volumes: list[Path] | None = None
         self.cts = CtFilms(library, self._ct_places)
 
     def is_there(self, entry: FilmEntry) -> bool:
@@ -152,9 +153,10 @@ class FilmShelf:
         beside = (self.library.folder / entry.summaries[0].file).parent
         yield from self._candidates(said, beside)
         name = PurePosixPath(said).name
-        places = [p for folder in self.folders for p in _folders_and_volumes(folder)]
-        yield from (p for p in places if p.name == name)
-        yield from (p for p in places if p.name != name)
+        if self._volumes is None:
+            self._volumes = [p for folder in self.folders for p in _folders_and_volumes(folder)]
+        yield from (p for p in self._volumes if p.name == name)
+        yield from (p for p in self._volumes if p.name != name)
 
     def _keep(self, key: str, film: Radiograph) -> None:
         with self._lock:

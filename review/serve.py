@@ -106,7 +106,9 @@ def review(options: ReviewOptions) -> int:
             options.plan,
         )
         desk.signer.also = also
-        secure = options.tls_cert is not None
+        # Behind a proxy browsers come by TLS to the proxy, unless somebody says otherwise.
+        behind = proxy is not None and not options.insecure_network
+        secure = options.tls_cert is not None or behind
         hosts = allowed_hosts(options.host, port, options.names)
         address = f"{'https' if secure else 'http'}://{hosts[0]}/"
 

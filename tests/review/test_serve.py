@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -139,6 +140,57 @@ def test_beyond_this_machine_in_clear_by_explicit_choice(results):
         assert address.startswith("http://localhost:")
         opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
         assert b"endplate review" in opener.open(address + query, timeout=20).read()
+
+
+@pytest.mark.parametrize(("options", "scheme"), [((), "https"), (("--insecure-network",), "http")])
+def test_behind_a_proxy(results, monkeypatch, options, scheme):
+    secret = "a secret of thirty-two characters"
+    monkeypatch.setenv("ENDPLATE_PROXY_SECRET", secret)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    proxied = ["--proxy-header", "X-Remote-User", "--name", "spine.example", "--port", str(port)]
+    code = "from endplate.infer.cli import main; raise SystemExit(main())"
+    command = [sys.executable, "-P", "-c", code, "review", str(results), *proxied, *options]
+    known = {"host": "spine.example", "x-remote-user": "ben", "x-endplate-proxy-secret": secret}
+
+    def ask(method, path, headers, body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        with contextlib.closing(connection):
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+
+    with subprocess.Popen(
+        [*command, "--user", "ben:reader"], stdout=subprocess.PIPE, text=True
+    ) as server:
+        assert server.stdout is not None
+        try:
+            server.stdout.readline()
+            status, session = ask("GET", "/api/session", known)
+            assert status == 200
+            assert json.loads(session)["person"] == "ben"
+            assert ask("GET", "/", known)[0] == 200
+            assert ask("GET", "/api/session", {**known, "x-remote-user": "eve"})[0] == 401
+            assert ask("GET", "/api/session", {**known, "host": "evil.example"})[0] == 403
+            assert (
+                ask("GET", "/api/session", {"host": "spine.example", "x-remote-user": "ben"})[0]
+                == 401
+            )
+            key = json.loads(ask("GET", "/api/films", known)[1])["films"][0]["key"]
+            film = json.loads(ask("GET", f"/api/films/{key}", known)[1])
+            body = json.dumps({**wire(film), "verdict": "accepted"})
+            other = {"http": "https", "https": "http"}[scheme]
+            signs = {**known, "x-endplate-csrf": json.loads(session)["csrf"]}
+            path = f"/api/films/{key}/sign"
+            for origin in (f"{other}://spine.example", "https://evil.example", "null"):
+                assert ask("POST", path, {**signs, "origin": origin}, body)[0] == 403
+            assert (
+                ask("POST", path, {**signs, "origin": f"{scheme}://spine.example"}, body)[0] == 200
+            )
+        finally:
+            server.send_signal(signal.SIGINT)
+            assert server.wait(20) == 0
 
 
 def test_a_certificate_that_is_none_is_told(results, tmp_path, capsys):
