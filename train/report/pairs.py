@@ -18,7 +18,7 @@ from endplate.infer.commands.follow_request import FollowUpRequest, follow_up
 from endplate.study.followup import FollowUp
 from endplate.study.reading import Reading
 from endplate.train.report.simulated import each, reader_of, score_film
-from endplate.train.report.statistics import bootstrap
+from endplate.train.report.statistics import bootstrap, mean
 
 __all__ = ["THRESHOLD_DEG", "Pair", "area_under_curve", "follow_pairs", "pair_figures"]
 
@@ -153,12 +153,12 @@ def _angle_figures(pairs: Sequence[Pair]) -> dict[str, Any]:
         "subjects": len(pairs),
         "measured": len(measured),
         "true_over_5": int(over.sum()),
-        "loss_mae": _figure(np.abs(error), _mean),
-        "loss_bias": _figure(error, _mean),
+        "loss_mae": _figure(np.abs(error), mean),
+        "loss_bias": _figure(error, mean),
         "loss_sd": _figure(error, _sd),
-        "correction_mae": _figure(np.abs(correction), _mean),
-        "correction_bias": _figure(correction, _mean),
-        "loss_cover": _figure(100.0 * inside, _mean),
+        "correction_mae": _figure(np.abs(correction), mean),
+        "correction_bias": _figure(correction, mean),
+        "loss_cover": _figure(100.0 * inside, mean),
         "auc_probability": _auc(rows[:, 4], over),
         "auc_loss": _auc(rows[:, 1], over),
         "mdc95_observed": _figure(error, lambda e: 1.96 * _sd(e)),
@@ -171,11 +171,7 @@ def _alarms(rows: FloatArray) -> dict[str, Any] | None:
     """Share of losses of nothing that are above the smallest detectable change."""
     if len(rows) < _FEWEST:
         return None
-    return _figure(100.0 * (rows[:, 1] > rows[:, 5]), _mean)
-
-
-def _mean(values: FloatArray) -> float:
-    return float(values.mean())
+    return _figure(100.0 * (rows[:, 1] > rows[:, 5]), mean)
 
 
 def _sd(values: FloatArray) -> float:

@@ -12,7 +12,7 @@ from endplate.train.accuracy import FilmResult
 from endplate.train.report.ablations import curves
 from endplate.train.report.pairs import THRESHOLD_DEG, Pair
 from endplate.train.report.real import COVERED
-from endplate.train.report.statistics import Piece, coverage_of, measure_rows, pieces
+from endplate.train.report.statistics import Piece, coverage_of, mean, measure_rows, pieces, scores
 
 __all__ = ["plot_ablations", "plot_films", "plot_pairs"]
 
@@ -121,18 +121,17 @@ def _plot_coverage(groups: Mapping[str, Sequence[Piece]], path: Path) -> None:
     nominal = np.linspace(0.05, 0.98, 32)
     limits = np.array([NormalDist().inv_cdf(0.5 + p / 2) for p in nominal])
     for name in shown:
-        statistic = coverage_of(name, "")
-        scores = np.abs(np.concatenate([statistic.values(p) for p in together] or [np.empty(0)]))
-        if scores.size:
-            left.plot(nominal, [(scores <= x).mean() for x in limits], label=COVERED[name])
+        sizes = np.abs(np.concatenate([scores(p, name) for p in together] or [np.empty(0)]))
+        if sizes.size:
+            left.plot(nominal, [(sizes <= x).mean() for x in limits], label=COVERED[name])
     left.plot([0, 1], [0, 1], color=_GREY, linewidth=0.8)
     left.set(xlabel="nominal coverage", ylabel="observed coverage")
     for k, (group, own) in enumerate(groups.items()):
         at90 = []
         for name in COVERED:
-            statistic = coverage_of(name, "")
-            scores = np.concatenate([statistic.values(p) for p in own] or [np.empty(0)])
-            at90.append(statistic.reduce(scores) if scores.size else np.nan)
+            inside = coverage_of(name, "").values
+            covered = np.concatenate([inside(p) for p in own] or [np.empty(0)])
+            at90.append(mean(covered) if covered.size else np.nan)
         right.plot(at90, np.arange(len(COVERED)) + 0.15 * k, "o", markersize=4, label=group)
     right.axvspan(88, 92, color="#dddddd")
     right.set_yticks(range(len(COVERED)), COVERED.values())

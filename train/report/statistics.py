@@ -24,8 +24,10 @@ __all__ = [
     "figure",
     "figures",
     "is_uncertain",
+    "mean",
     "measure_rows",
     "pieces",
+    "scores",
     "select",
 ]
 
@@ -74,16 +76,9 @@ def quantile(values: FloatArray, q: float) -> float:
     return float(ordered[min(len(ordered) - 1, int(q * len(ordered)))])
 
 
-def _mean(values: FloatArray) -> float:
+def mean(values: FloatArray) -> float:
+    """The mean, which `bootstrap` draws without joining the values of films."""
     return float(values.mean())
-
-
-def _mean_absolute(values: FloatArray) -> float:
-    return float(np.abs(values).mean())
-
-
-def _percent(values: FloatArray) -> float:
-    return 100.0 * float(values.mean())
 
 
 def bootstrap(
@@ -95,10 +90,12 @@ def bootstrap(
     if len(filled) < 5:
         return math.nan, math.nan
     rng = np.random.default_rng(0)
-    drawn = [
-        reduce(np.concatenate([filled[i] for i in rng.integers(0, len(filled), len(filled))]))
-        for _ in range(DRAWS)
-    ]
+    chosen = rng.integers(0, len(filled), (DRAWS, len(filled)))
+    if reduce is mean:
+        sums, sizes = (np.array([f(g) for g in filled]) for f in (np.sum, np.size))
+        drawn = sums[chosen].sum(axis=1) / sizes[chosen].sum(axis=1)
+    else:
+        drawn = np.array([reduce(np.concatenate([filled[i] for i in row])) for row in chosen])
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     return float(low), float(high)
 
@@ -128,7 +125,7 @@ def figures(
 
 
 def _found(piece: Piece) -> FloatArray:
-    return np.array([b.found for b in piece.bodies], dtype=float)
+    return 100.0 * np.array([b.found for b in piece.bodies], dtype=float)
 
 
 def _unmatched(piece: Piece) -> FloatArray:
@@ -155,27 +152,32 @@ def _difference(piece: Piece, name: str) -> FloatArray:
     return out
 
 
-def _scores(piece: Piece, name: str) -> FloatArray:
+def _absolute(piece: Piece, name: str) -> FloatArray:
+    out: FloatArray = np.abs(_difference(piece, name))
+    return out
+
+
+def scores(piece: Piece, name: str) -> FloatArray:
     """Errors over their standard error: of a measure, or of all point coordinates (`points`)."""
     if name == "points":
-        scores = np.concatenate([b.scores.ravel() for b in piece.bodies] or [np.array([])])
+        found = np.concatenate([b.scores.ravel() for b in piece.bodies] or [np.array([])])
     else:
         rows = measure_rows(piece, name)
         se = (rows[:, 3] - rows[:, 2]) / (2 * _Z90)
         with np.errstate(divide="ignore", invalid="ignore"):
-            scores = (rows[:, 0] - rows[:, 1]) / se
-    kept: FloatArray = scores[np.isfinite(scores)]
+            found = (rows[:, 0] - rows[:, 1]) / se
+    kept: FloatArray = found[np.isfinite(found)]
     return kept
 
 
-def _covered(scores: FloatArray) -> float:
-    return 100.0 * float((np.abs(scores) <= _Z90 + 1e-9).mean())
+def _covered(piece: Piece, name: str) -> FloatArray:
+    out: FloatArray = 100.0 * (np.abs(scores(piece, name)) <= _Z90 + 1e-9)
+    return out
 
 
 def coverage_of(name: str, label: str) -> Statistic:
     """Share of 90 % intervals that hold, of a measure or of ``points``."""
-    values = partial(_scores, name=name)
-    return Statistic(f"cover_{name}", label, values, _covered, 1, "88 to 92")
+    return Statistic(f"cover_{name}", label, partial(_covered, name=name), mean, 1, "88 to 92")
 
 
 def is_uncertain(film: FilmResult) -> bool:
@@ -187,38 +189,36 @@ def _named(piece: Piece, visible: bool) -> FloatArray:
     film = piece.film
     if film.named_right is None or film.truth.sacrum_visible is not visible:
         return np.array([])
-    return np.array([film.named_right], dtype=float)
+    return np.array([100.0 * film.named_right])
 
 
 def _raised(piece: Piece, right: bool) -> FloatArray:
     film = piece.film
     if film.named_right is not right:
         return np.array([])
-    return np.array([is_uncertain(film)], dtype=float)
+    return np.array([100.0 * is_uncertain(film)])
 
 
 def _rejected(piece: Piece) -> FloatArray:
-    return np.array([piece.film.reading.quality.status == "rejected"], dtype=float)
+    return np.array([100.0 * (piece.film.reading.quality.status == "rejected")])
 
 
 def _of_measure(
     name: str, label: str, unit: str, digits: int, targets: tuple[str, str] = ("", "")
 ) -> tuple[Statistic, ...]:
-    values = partial(_difference, name=name)
+    off, difference = partial(_absolute, name=name), partial(_difference, name=name)
     cover = coverage_of(name, f"{label}: 90 % intervals that hold, %")
     return (
-        Statistic(
-            f"{name}_mae", f"{label}: MAE, {unit}", values, _mean_absolute, digits, targets[0]
-        ),
-        Statistic(f"{name}_bias", f"{label}: bias, {unit}", values, _mean, digits, targets[1]),
+        Statistic(f"{name}_mae", f"{label}: MAE, {unit}", off, mean, digits, targets[0]),
+        Statistic(f"{name}_bias", f"{label}: bias, {unit}", difference, mean, digits, targets[1]),
         cover,
     )
 
 
 #: What is said of every set of films, in the order of the table.
 HEADLINE: Final[tuple[Statistic, ...]] = (
-    Statistic("found", "bodies found, %", _found, _percent, 1, ">= 98"),
-    Statistic("unmatched", "unmatched predictions per film", _unmatched, _mean, 3, "<= 0.05"),
+    Statistic("found", "bodies found, %", _found, mean, 1, ">= 98"),
+    Statistic("unmatched", "unmatched predictions per film", _unmatched, mean, 3, "<= 0.05"),
     Statistic(
         "point_median",
         "point error, median, % of depth",
@@ -256,7 +256,7 @@ HEADLINE: Final[tuple[Statistic, ...]] = (
         "named_visible",
         "sacrum visible: films with every found level right, %",
         partial(_named, visible=True),
-        _percent,
+        mean,
         1,
         ">= 95",
     ),
@@ -264,14 +264,14 @@ HEADLINE: Final[tuple[Statistic, ...]] = (
         "named_hidden",
         "sacrum not visible: films with every found level right, %",
         partial(_named, visible=False),
-        _percent,
+        mean,
         1,
     ),
     Statistic(
         "wrong_raised",
         "wrong namings raised as uncertain, %",
         partial(_raised, right=False),
-        _percent,
+        mean,
         1,
         ">= 90",
     ),
@@ -279,8 +279,8 @@ HEADLINE: Final[tuple[Statistic, ...]] = (
         "right_raised",
         "right namings raised as uncertain, %",
         partial(_raised, right=True),
-        _percent,
+        mean,
         1,
     ),
-    Statistic("rejected", "laterals wrongly rejected, %", _rejected, _percent, 1, "<= 2"),
+    Statistic("rejected", "laterals wrongly rejected, %", _rejected, mean, 1, "<= 2"),
 )
