@@ -93,9 +93,9 @@ def bootstrap(
     chosen = rng.integers(0, len(filled), (DRAWS, len(filled)))
     if reduce is mean:
         sums, sizes = (np.array([f(g) for g in filled]) for f in (np.sum, np.size))
-        drawn = sums[chosen].sum(axis=1) / sizes[chosen].sum(axis=1)
+        drawn = list(sums[chosen].sum(axis=1) / sizes[chosen].sum(axis=1))
     else:
-        drawn = np.array([reduce(np.concatenate([filled[i] for i in row])) for row in chosen])
+        drawn = [reduce(np.concatenate([filled[i] for i in row])) for row in chosen]
     low, high = np.nanquantile(drawn, [0.025, 0.975])
     return float(low), float(high)
 
