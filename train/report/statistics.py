@@ -171,7 +171,8 @@ def scores(piece: Piece, name: str) -> FloatArray:
 
 
 def _covered(piece: Piece, name: str) -> FloatArray:
-    out: FloatArray = 100.0 * (np.abs(scores(piece, name)) <= _Z90 + 1e-9)
+    inside = np.abs(scores(piece, name)) <= _Z90 + 1e-9
+    out: FloatArray = 100.0 * inside.astype(np.float64)
     return out
 
 
