@@ -1,5 +1,6 @@
 """The pages and the interface behind them, as an ASGI application."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -141,7 +142,10 @@ def _add_pictures(app: FastAPI, desk: Desk) -> None:
     def pixels(key: str, session: SessionOf, aside: int = 0) -> Response:
         entry = desk.entry(session.person, key)
         if entry.is_ct:
-            return _grey(desk.shelf.cts.slab(entry, aside))
+            slab = desk.shelf.cts.slab(entry, aside)
+            with contextlib.suppress(EndplateError):
+                desk.shelf.thumb(entry)  # for the worklist, as long as the CT is at hand
+            return _grey(slab)
         return _grey(desk.shelf.radiograph(entry))
 
     @app.get("/api/films/{key}/strip")

@@ -69,9 +69,11 @@ class CtFilms:
 
     def is_there(self, entry: FilmEntry) -> bool:
         """Whether something lies where the CT should; it is looked into when it is shown."""
-        if self._volume is not None and self._volume[0] == entry.key:
-            return True
-        return any(path.exists() for path in self.places(entry))
+        return self.is_open(entry) or any(path.exists() for path in self.places(entry))
+
+    def is_open(self, entry: FilmEntry) -> bool:
+        """Whether the CT is the one that was looked at last."""
+        return self._volume is not None and self._volume[0] == entry.key
 
     def slab(self, entry: FilmEntry, aside: int) -> SlabPicture:
         """The slab that lies `aside` mm to the patient's left of the one that was read.
@@ -139,9 +141,10 @@ class CtFilms:
 
     def _ct(self, entry: FilmEntry, sheet: Sheet) -> Volume:
         """The CT around the spine; whole ones are too large to keep."""
-        if self._volume is None or self._volume[0] != entry.key:
+        if not self.is_open(entry):
             self._volume = None  # two at a time would be too large
             self._volume = (entry.key, _around(self._read(entry), sheet))
+        assert self._volume is not None, "it was just read"
         return self._volume[1]
 
     def _read(self, entry: FilmEntry) -> Volume:

@@ -129,7 +129,10 @@ class FilmShelf:
         try:
             return file.read_bytes()
         except OSError:
-            data = thumbnail(self.radiograph(entry).pixels)
+            pass
+        if entry.is_ct and not self.cts.is_open(entry):
+            raise InputError("a CT has a thumbnail once it was looked at: reading it takes seconds")
+        data = thumbnail(self.radiograph(entry).pixels)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)

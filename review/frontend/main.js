@@ -157,6 +157,8 @@ class App {
 
   prefetch(key) {
     const next = this.nextToDo(key);
+    // Not of a CT: the server keeps one at a time, and it is the one on the screen.
+    if (this.state.rows.find((r) => r.key === next)?.modality === "CT") return;
     if (next) setTimeout(() => this.pixels(next).then(() => this.pixels(key)).catch(() => {}), 400);
   }
 
