@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,7 +24,6 @@ __all__ = [
     "KINDS",
     "ResultRequest",
     "build_dicom_results",
-    "encode_dicom",
     "require_dicom_results",
     "write_dicom_results",
 ]
@@ -177,13 +175,6 @@ def build_dicom_results(
     ]
 
 
-def encode_dicom(dataset: "Dataset") -> bytes:
-    """An object as the bytes of a DICOM file."""
-    out = io.BytesIO()
-    dataset.save_as(out, enforce_file_format=True)
-    return out.getvalue()
-
-
 def _header(path: Path, reading: Reading) -> "Dataset":
     """Header of the film, after a check that it is the file that was read."""
     # Imported late, like highdicom: most runs write no DICOM results.
@@ -229,6 +220,8 @@ def _build(
 
 
 def _save(made: Sequence[tuple[str, "Dataset"]], out_dir: Path, name: str) -> tuple[Path, ...]:
+    from endplate.reports.dicom.encode import encode_dicom
+
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
         paths = []

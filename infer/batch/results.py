@@ -14,7 +14,7 @@ from endplate.imaging.pseudonyms import Pseudonyms
 from endplate.imaging.read import sniff
 from endplate.infer.batch.sink import Sink
 from endplate.infer.batch.task import CellSetup, Task, result_name
-from endplate.infer.dicom_results import ResultRequest, build_dicom_results, encode_dicom
+from endplate.infer.dicom_results import ResultRequest, build_dicom_results
 from endplate.study.reading import Reading
 
 if TYPE_CHECKING:
@@ -68,6 +68,9 @@ class FilmResults:
             Kinds that were ``asked`` for and ``written``, and a ``note`` why others were not. A
             film whose results cannot be written keeps its reading.
         """
+        # Imported late, like pydicom: most batches write no DICOM results.
+        from endplate.reports.dicom.encode import encode_dicom
+
         found = no_results(self.setup.results)
         if reading.quality.status == "rejected":
             return found

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -43,8 +44,9 @@ _DIGITS: Final = 4
 _LONGEST_TEXT: Final = 1024
 
 
+@lru_cache(maxsize=1024)
 def coded(code: Code) -> sr.CodedConcept:
-    """A code as highdicom wants it."""
+    """A code as highdicom wants it: one object for each, which nobody changes."""
     return sr.CodedConcept(code.value, code.scheme, code.meaning)
 
 
@@ -66,7 +68,7 @@ class GroupContext:
     def source(self) -> sr.SourceImageForRegion:
         """Reference to the film."""
         header = self.film.header
-        return sr.SourceImageForRegion(header.SOPClassUID, header.SOPInstanceUID)
+        return _reference(str(header.SOPClassUID), str(header.SOPInstanceUID))
 
     def time(self) -> sr.TimePointContext | None:
         """The time point, if one was given."""
@@ -89,6 +91,12 @@ class GroupContext:
             family=coded(STANDARD_CODES["intelligence"]),
             parameters=[f"sha256={reader.sha256}"] if full and reader.sha256 else None,
         )
+
+
+@lru_cache(maxsize=8)
+def _reference(sop_class: str, sop_instance: str) -> sr.SourceImageForRegion:
+    """A film as the lines on it refer to it: hundreds of times the same."""
+    return sr.SourceImageForRegion(sop_class, sop_instance)
 
 
 def measurement_groups(context: GroupContext) -> list[Group]:

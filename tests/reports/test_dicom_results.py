@@ -1,5 +1,6 @@
 """DICOM results: checked by other programs, and read back to the same numbers."""
 
+import io
 import json
 import subprocess
 from dataclasses import replace
@@ -15,6 +16,7 @@ from endplate.errors import InputError, MissingDependency, UnknownName
 from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.measure import measure
 from endplate.infer.dicom_results import write_dicom_results
+from endplate.reports.dicom.encode import encode_dicom
 from endplate.reports.dicom.film import film_of
 from endplate.reports.dicom.readback import read_sr, time_point_of_sr
 from endplate.reports.dicom.secondary import build_secondary_capture
@@ -92,6 +94,14 @@ def test_points_that_were_not_seen_and_unknown_errors_come_back(
     path, state = write_dicom_results(changed, film, tmp_path)
     assert values(read_sr(path)) == values(changed)
     assert complaints(path) == complaints(state) == []
+
+
+def test_reports_are_written_as_pydicom_writes_them(written: tuple[Path, ...]) -> None:
+    report = dcmread(written[0])
+    expected = io.BytesIO()
+    report.save_as(expected, enforce_file_format=True)
+    for data in (written[0].read_bytes(), encode_dicom(report)):
+        assert data == expected.getvalue()
 
 
 def test_report_is_legible_to_dcmtk(written: tuple[Path, ...], reading: Reading) -> None:
