@@ -143,12 +143,11 @@ def run_tests(cohort: Cohort, measures: Sequence[str] = TESTED) -> CohortTests:
     before, start, end = _visits(cohort)
     paired, contrasts, notes = _all_tests(cohort, models, measures, (before, start, end))
     alike = films_alike(cohort)
-    again: tuple[tuple[PairedTest, ...], tuple[Contrast, ...]] = ((), ())
+    sensitivity = Sensitivity(alike.left_out, alike.unknown)
     if alike.left_out:
-        *found, more = _all_tests(alike.cohort, models, measures, (before, start, end))
-        again = (found[0], found[1])
+        again, others, more = _all_tests(alike.cohort, models, measures, (before, start, end))
         notes += tuple(f"Without films that do not compare: {n}" for n in more if n not in notes)
-    sensitivity = Sensitivity(alike.left_out, alike.unknown, *again)
+        sensitivity = replace(sensitivity, paired=again, contrasts=others)
     return CohortTests(before, start, end, paired, contrasts, notes, version, sensitivity)
 
 

@@ -20,6 +20,9 @@ _LOOSE: Final = 1.0
 _SCALE_SD: Final = 0.5
 #: Least share of the variance of a residual that is left where other films predict a direction.
 _LEAST_PREDICTED: Final = 0.02
+_SIX: Final = np.arange(6)
+#: Slope of the points by the place of their body.
+_MOVED: Final = np.tile(np.eye(2), (6, 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,9 +163,10 @@ class JointFit:
         size = math.exp(self.z[self.scale_at + t])
         turn = size * rotation(self.z[pose])
         laid = shape @ turn.T
-        spread = np.kron(np.eye(6), turn)
+        spread = np.zeros((12, 12))
+        spread.reshape(6, 2, 6, 2)[_SIX, :, _SIX, :] = turn
         turned = (laid @ rotation(math.pi / 2).T).ravel()
-        parts = [spread, turned[:, None], np.tile(np.eye(2), (6, 1)), laid.reshape(12, 1)]
+        parts = [spread, turned[:, None], _MOVED, laid.reshape(12, 1)]
         start = self.shape_at[j]
         columns = [*range(start, start + 12), *range(pose, pose + 3), self.scale_at + t]
         if at is not None:
@@ -277,6 +281,5 @@ def _typical(outlines: Sequence[FloatArray]) -> FloatArray:
 
 def _blocks(square: FloatArray) -> FloatArray:
     """(6, 2, 2) blocks of the points of a (12, 12) matrix."""
-    i = np.arange(6)
-    out: FloatArray = square.reshape(6, 2, 6, 2)[i, :, i, :]
+    out: FloatArray = square.reshape(6, 2, 6, 2)[_SIX, :, _SIX, :]
     return out

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -32,7 +33,7 @@ class MeasuredFilms:
     joint : JointEstimate or None
         The points behind them; None: each film's own.
     gradients : tuple of mappings
-        By film, with a joint estimate: slopes of each measure by the film's points.
+        By film, with a joint estimate: slopes of each measure by the estimate's parameters.
     """
 
     measurements: tuple[tuple[Measurement, ...], ...]
@@ -50,28 +51,18 @@ class MeasuredFilms:
         if self.joint is None:
             return {}
         places = [(k, t) for k, t in enumerate(films) if t is not None]
-        between = {
-            (a, b): self.joint.covariance(a, b) for _, a in places for _, b in places if a <= b
-        }
         out: dict[str, FloatArray] = {}
-        names = {n for _, t in places for n, x in self.gradients[t] if x == level}
-        for name in names:
-            known = np.full((len(films), len(films)), np.nan)
-            slopes = {t: self.gradients[t].get((name, level)) for _, t in places}
-            for k, a in places:
-                for m, b in places:
-                    first, second = slopes[min(a, b)], slopes[max(a, b)]
-                    if first is not None and second is not None:
-                        block = between[min(a, b), max(a, b)]
-                        known[k, m] = _product(first, block, second)
-            out[name] = known
+        for k, t in places:
+            for m in self.measurements[t]:
+                if m.level == level and (m.name, level) in self.gradients[t]:
+                    blank = np.full((len(films), len(films)), np.nan)
+                    out.setdefault(m.name, blank)[k, k] = m.se**2
+        for (i, a), (k, b) in combinations(places, 2):
+            for name, known in out.items():
+                first, second = (self.gradients[t].get((name, level)) for t in (a, b))
+                if first is not None and second is not None:
+                    known[i, k] = known[k, i] = first @ self.joint.parameters @ second
         return out
-
-
-def _product(first: FloatArray, block: FloatArray, second: FloatArray) -> float:
-    """first @ block @ second, of which only what has a slope must be known."""
-    rows, columns = np.flatnonzero(first), np.flatnonzero(second)
-    return float(first[rows] @ block[np.ix_(rows, columns)] @ second[columns])
 
 
 def measure_films(
@@ -139,14 +130,15 @@ def measure_films(
         )
         doubted = set(together.misread[t])
         measured.append(tuple(_doubted(m) if m.level in doubted else m for m in found))
+        slopes = measurement_gradients(
+            film,
+            reading.calibration,
+            index_level=level,
+            physiology=physiology,
+            settings=settings,
+        )
         gradients.append(
-            measurement_gradients(
-                film,
-                reading.calibration,
-                index_level=level,
-                physiology=physiology,
-                settings=settings,
-            )
+            {key: own @ together.slopes[t] for key, own in slopes.items() if key[1] == level}
         )
     return MeasuredFilms(tuple(measured), together, tuple(gradients))
 

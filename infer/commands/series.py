@@ -118,16 +118,18 @@ def rebuild_series(
     report_cohort(cohort, run_tests(cohort), output / "report")
     together = check_against_plan(plan, results)
     alone = check_against_plan(plan, follow_up(readings, replace(request, estimate="films")))
+    found = check_index_levels(plan, results)
     check = {
         "schema": SERIES_SCHEMA,
         "together": together,
         "film_by_film": alone,
-        "index_level": check_index_levels(plan, results),
+        "index_level": found,
     }
     write_text(output / "check.json", json.dumps(check, indent=1, allow_nan=False) + "\n")
     show(*_check_table(together, alone))
-    found = check["index_level"]
-    show(", ".join(f"{name.replace('_', ' ')} {n}" for name, n in found.items()))
+    show(
+        "Treated level: " + ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in found.items())
+    )
     return 0
 
 
