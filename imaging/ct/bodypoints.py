@@ -1,7 +1,6 @@
 """The six points of a vertebral body from its label, in its own mid-sagittal plane."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,27 +10,31 @@ from endplate.errors import GeometryError
 from endplate.geometry.fits import cross_lines, fit_line, fit_plane
 from endplate.geometry.landmarks import FloatArray
 from endplate.imaging.ct.bodyframe import BodyFrame, Mask, find_frame, upright_axes
+from endplate.imaging.ct.greyfit import Curve, fit_grey_surface
+from endplate.imaging.ct.section import (
+    REACH_UP,
+    ROUGH_STEP,
+    STEP,
+    Section,
+    edges,
+    median_of,
+    section_of,
+)
 from endplate.imaging.ct.volume import Volume
 
 __all__ = ["LabelledBody", "body_points", "sacral_points"]
 
-#: Step of the final profiles, and of those on the way to the axes; mm.
-_STEP: Final = 0.5
-_ROUGH_STEP: Final = 1.0
-#: Half width of the mid-sagittal strip, mm.
-_STRIP: Final = 5.0
-#: Farthest that a body reaches from its centre: up or down, front or back; mm.
-_REACH_UP: Final = 26.0
-_REACH_FRONT: Final = 34.0
 #: Usual height of the disc above the sacrum, and how far below its endplate S1 is looked at; mm.
 _LUMBOSACRAL_DISC: Final = 9.0
 _DEEP: Final = 8.0
-#: Least step of Hounsfield units from inside to outside for an edge to be moved.
-_CONTRAST: Final = 40.0
+#: Size of voxels from which on partial volumes are modelled, mm.
+_COARSE: Final = 1.6
+#: Fitted corners farther from the label's ends are not believed, in voxels.
+_FAR_OFF: Final = 2.0
+#: What a fitted surface leaves out, mm.
+_MODEL_SD: Final = 0.15
 #: Edges from grey values are taken if at most so many times rougher than those of the label.
 _AS_SMOOTH: Final = 1.3
-#: How far edges are moved, in voxels.
-_FARTHEST: Final = 0.7
 #: Part of the endplate beside a corner that its line is fitted to, and of the wall.
 _NEAR: Final = 0.36
 #: How much the slope beside a corner differs from that of the whole edge, as a tangent.
@@ -65,20 +68,6 @@ class LabelledBody:
     sd_mm: float
 
 
-@dataclass(frozen=True, eq=False)
-class _Section:
-    """Mid-sagittal section: edges over a grid, in mm from the centre; NaN where there is none."""
-
-    front: FloatArray
-    top: FloatArray
-    bottom: FloatArray
-    up: FloatArray
-    ahead: FloatArray
-    behind: FloatArray
-    voxel: float
-    sharp: bool
-
-
 def body_points(
     mask: Mask, centre: FloatArray, up: FloatArray, ct: Volume | None = None
 ) -> LabelledBody:
@@ -104,22 +93,30 @@ def body_points(
     frame = find_frame(mask, centre, up)
     normals = np.stack([up, up])
     for _ in range(3):
-        section = _section(mask, frame, _ROUGH_STEP)
+        section = section_of(mask, frame, ROUGH_STEP)
         frame = _centred(frame, section)
         normals = _endplate_normals(mask, frame, section)
         mean = normals.sum(axis=0)
         axes = upright_axes(mean, frame.axes[1])
         frame = BodyFrame(frame.centre, axes, frame.symmetric)
-    section = _section(mask, frame)
+    section = section_of(mask, frame)
     local, roughness = _six(section)
     if ct is not None:
-        sharper = _section(mask, frame, ct=ct)
+        sharper = section_of(mask, frame, ct=ct)
         sharp, sharp_roughness = _six(sharper)
         # Where bone hardly differs from what is around it, grey values mislead.
         if sharp_roughness < _AS_SMOOTH * roughness + 0.1:
             local, roughness, section = sharp, sharp_roughness, sharper
-    sd = _point_sd(section, roughness)
-    return LabelledBody(frame, frame.to_patient(local), normals, roughness, sd)
+    body = LabelledBody(
+        frame, frame.to_patient(local), normals, roughness, _point_sd(section, roughness)
+    )
+    if ct is None or section.voxel < _COARSE:
+        return body
+    modelled = _modelled_points(ct, frame, section_of(mask, frame))
+    if modelled is None:
+        return body
+    points, sd = modelled
+    return replace(body, points_mm=frame.to_patient(points), sd_mm=sd)
 
 
 def sacral_points(mask: Mask, above: LabelledBody, ct: Volume | None = None) -> LabelledBody:
@@ -142,19 +139,19 @@ def sacral_points(mask: Mask, above: LabelledBody, ct: Volume | None = None) -> 
     start = above.points_mm[4] - above.normals[1] * (_LUMBOSACRAL_DISC + _DEEP)
     frame = BodyFrame(start, upright_axes(above.normals[1], above.frame.axes[1]), True)
     for _ in range(4):
-        section = _section(mask, frame, _ROUGH_STEP)
+        section = section_of(mask, frame, ROUGH_STEP)
         core = np.abs(section.front) < 11
         slope, level = fit_line(section.front[core], section.top[core])
         below = np.abs(section.up - (level - 6)) < 3
-        middle = float(_median(section.ahead[below] + section.behind[below])) / 2
+        middle = float(median_of(section.ahead[below] + section.behind[below])) / 2
         if not np.isfinite(middle):
             raise GeometryError("the sacrum's outline is not closed below its endplate")
         shift = np.array([0.0, middle, slope * middle + level - _DEEP])
         up = np.array([0.0, -slope, 1.0]) @ frame.axes
         frame = BodyFrame(frame.to_patient(shift), upright_axes(up, frame.axes[1]), True)
-    section = _section(mask, frame, ct=ct)
+    section = section_of(mask, frame, ct=ct)
     below = np.abs(section.up - (_DEEP - 6)) < 3
-    ends = [float(_median(w[below])) for w in (section.ahead, section.behind)]
+    ends = [float(median_of(w[below])) for w in (section.ahead, section.behind)]
     corners = []
     for wall, along in ((section.ahead, (ends[0], ends[1])), (section.behind, (ends[1], ends[0]))):
         corner, error = _corner(section, section.top, wall, along, (_DEEP, _DEEP - 20))
@@ -168,122 +165,15 @@ def sacral_points(mask: Mask, above: LabelledBody, ct: Volume | None = None) -> 
     return LabelledBody(frame, frame.to_patient(local), normals, error, sd)
 
 
-def _section(
-    mask: Mask, frame: BodyFrame, step: float = _STEP, ct: Volume | None = None
-) -> _Section:
-    """Edges of the body in the strip around the mid-sagittal plane."""
-    lateral = np.arange(-_STRIP, _STRIP + 1e-6, 2.5)
-    front = np.arange(-_REACH_FRONT, _REACH_FRONT + 1e-6, step)
-    up = np.arange(-_REACH_UP, _REACH_UP + 1e-6, step)
-    f, u = np.meshgrid(front, up)
-    places = [
-        frame.to_patient(np.stack([np.full_like(f, side), f, u], axis=-1)) for side in lateral
-    ]
-    share = np.mean([mask.sample(p) for p in places], axis=0)
-    grey = None if ct is None else np.mean([ct.sample(p) for p in places], axis=0)
-    voxels = _voxel_along(mask.volume, frame.axes)
-
-    def profile(turn: Callable[[FloatArray], FloatArray], along: FloatArray, k: int) -> FloatArray:
-        edge = _edges(turn(share), along, len(along) // 2)
-        return edge if grey is None else _sharpened(edge, turn(grey), along, float(voxels[k]))
-
-    top = profile(lambda m: m, up, 2)
-    bottom = -profile(lambda m: m[::-1], -up[::-1], 2)
-    ahead = profile(lambda m: m.T, front, 1)
-    behind = -profile(lambda m: m[:, ::-1].T, -front[::-1], 1)
-    return _Section(front, top, bottom, up, ahead, behind, float(voxels[1:].max()), ct is not None)
-
-
-def _voxel_along(volume: Volume, axes: FloatArray) -> FloatArray:
-    """(3,) extent of a voxel along each axis, mm."""
-    out: FloatArray = np.abs(axes @ volume.affine[:3, :3]).max(axis=1)
-    return out
-
-
-def _sharpened(edge: FloatArray, grey: FloatArray, places: FloatArray, voxel: float) -> FloatArray:
-    """Move edges to where grey values fall halfway from inside to outside.
-
-    Parameters
-    ----------
-    edge : (columns,) array
-        Places of the edges, NaN where there is none.
-    grey : (rows, columns) array
-        Hounsfield units over `places`, which ascend outwards.
-    voxel : float
-        Size of a voxel along the columns, mm: edges move by no more.
-    """
-    offsets = np.arange(-voxel - 4.0, voxel + 3.01, 0.25)
-    rows = (edge[None, :] + offsets[:, None] - places[0]) / (places[1] - places[0])
-    usable = np.isfinite(rows).all(axis=0) & (rows >= 0).all(axis=0)
-    usable &= (rows < len(places) - 1).all(axis=0)
-    columns = np.flatnonzero(usable)
-    if len(columns) == 0:
-        return edge
-    at = rows[:, columns]
-    low = at.astype(int)
-    part = at - low
-    values = grey[low, columns] * (1 - part) + grey[low + 1, columns] * part
-    inner = _smoothed(np.median(values[offsets < -voxel - 1.0], axis=0))
-    outer = _smoothed(np.median(values[offsets > voxel + 0.5], axis=0))
-    middle = (inner + outer) / 2
-    moves = np.full(edge.shape, np.nan)
-    near = np.abs(offsets) <= _FARTHEST * voxel + 0.3
-    for n, column in enumerate(columns):
-        if inner[n] - outer[n] < _CONTRAST:
-            continue
-        v, d = values[near, n], offsets[near]
-        falls = np.flatnonzero((v[:-1] >= middle[n]) & (v[1:] < middle[n]))
-        if len(falls):
-            k = falls[np.argmin(np.abs(d[falls]))]
-            step = (v[k] - middle[n]) / (v[k] - v[k + 1])
-            moves[column] = d[k] + step * (d[k + 1] - d[k])
-    return edge + _neighbourly(moves)
-
-
-def _neighbourly(moves: FloatArray) -> FloatArray:
-    """Median of each move and its neighbours over 4 mm: edges are smooth. 0 where none is known."""
-    windows = np.lib.stride_tricks.sliding_window_view(np.pad(moves, 4, mode="edge"), 9)
-    known = np.isfinite(windows).sum(axis=1) >= 4
-    out = np.zeros(moves.shape)
-    out[known] = np.nanmedian(windows[known], axis=1)
-    return out
-
-
-def _smoothed(values: FloatArray) -> FloatArray:
-    """Running median over nine columns."""
-    padded = np.pad(values, 4, mode="edge")
-    out: FloatArray = np.median(np.lib.stride_tricks.sliding_window_view(padded, 9), axis=1)
-    return out
-
-
-def _edges(share: npt.NDArray[np.floating], places: FloatArray, middle: int) -> FloatArray:
-    """For each column, where the share first falls below one half beyond the middle row.
-
-    Columns that are empty at the middle, or that do not end, are NaN.
-    """
-    beyond = share[middle:]
-    below = beyond < 0.5
-    first = np.argmax(below, axis=0)
-    out = np.full(share.shape[1], np.nan)
-    good = (first > 0) & below.any(axis=0)
-    columns = np.flatnonzero(good)
-    row = first[good]
-    high, low = beyond[row - 1, columns], beyond[row, columns]
-    part = (high - 0.5) / np.maximum(high - low, 1e-6)
-    step = places[1] - places[0]
-    out[good] = places[middle] + (row - 1 + part) * step
-    return out
-
-
-def _extent(section: _Section) -> tuple[float, float, float, float]:
+def _extent(section: Section) -> tuple[float, float, float, float]:
     """Back, front, bottom and top of the body through its middle, mm."""
     core_u = np.abs(section.up) < 4
     core_f = np.abs(section.front) < 6
     values = (
-        _median(section.behind[core_u]),
-        _median(section.ahead[core_u]),
-        _median(section.bottom[core_f]),
-        _median(section.top[core_f]),
+        median_of(section.behind[core_u]),
+        median_of(section.ahead[core_u]),
+        median_of(section.bottom[core_f]),
+        median_of(section.top[core_f]),
     )
     back, front, bottom, top = values
     if not np.isfinite(values).all() or front - back < 8 or top - bottom < 4:
@@ -291,38 +181,75 @@ def _extent(section: _Section) -> tuple[float, float, float, float]:
     return back, front, bottom, top
 
 
-def _median(values: FloatArray) -> float:
-    """Median of what is not NaN, NaN if all is."""
-    seen = values[np.isfinite(values)]
-    return float(np.median(seen)) if len(seen) else float("nan")
+def _modelled_points(
+    ct: Volume, frame: BodyFrame, section: Section
+) -> tuple[FloatArray, float] | None:
+    """(6, 3) local points where fitted surfaces meet, and their sd; None without contrast."""
+    back, front, bottom, top = _extent(section)
+    found: list[Curve] = []
+    for axis, outwards, edge, ends in (
+        (2, 1.0, section.top, (back, front)),
+        (2, -1.0, section.bottom, (back, front)),
+        (1, 1.0, section.ahead, (bottom, top)),
+        (1, -1.0, section.behind, (bottom, top)),
+    ):
+        places = section.front if axis == 2 else section.up
+        curve = fit_grey_surface(ct, frame, axis, outwards, (places, edge), ends)
+        if curve is None:
+            return None
+        found.append(curve)
+    upper, lower, ahead, behind = found
+    points, variances = np.zeros((6, 3)), []
+    for rows, plate, level in (((0, 1, 2), upper, top), ((5, 4, 3), lower, bottom)):
+        for row, wall in ((rows[0], ahead), (rows[2], behind)):
+            y, z = _meeting(plate, wall, level)
+            points[row, 1:] = y, z
+            variances += [float(plate.sd(y)) ** 2, float(wall.sd(z)) ** 2]
+        y = float(points[rows[0], 1] + points[rows[2], 1]) / 2
+        points[rows[1], 1:] = y, float(plate.at(y))
+    limits = np.array([[front, top], [back, top], [back, bottom], [front, bottom]])
+    if not np.abs(points[[0, 2, 3, 5], 1:] - limits).max() < _FAR_OFF * section.voxel + 3.0:
+        return None
+    return points, float(np.hypot(np.sqrt(np.mean(variances)), _MODEL_SD))
 
 
-def _centred(frame: BodyFrame, section: _Section) -> BodyFrame:
+def _meeting(plate: Curve, wall: Curve, level: float) -> tuple[float, float]:
+    """Front and up of where an endplate meets a wall; NaN if they do not."""
+    y, z = float(wall.at(level)), level
+    for _ in range(10):
+        z = float(plate.at(y))
+        y = float(wall.at(z))
+        if not abs(y) < 2 * REACH_UP or not abs(z) < 2 * REACH_UP:
+            return float("nan"), float("nan")
+    return y, z
+
+
+def _centred(frame: BodyFrame, section: Section) -> BodyFrame:
     back, front, bottom, top = _extent(section)
     shift = np.array([0.0, (front + back) / 2, (bottom + top) / 2])
     return BodyFrame(frame.to_patient(shift), frame.axes, frame.symmetric)
 
 
-def _endplate_normals(mask: Mask, frame: BodyFrame, section: _Section) -> FloatArray:
+def _endplate_normals(mask: Mask, frame: BodyFrame, section: Section) -> FloatArray:
     """(2, 3) normals of planes fitted to the superior and the inferior surface of the body."""
     back, front, _, _ = _extent(section)
     half = (front - back) / 2 - _RIM - 1
     lateral = np.linspace(-11.0, 11.0, 12)
     along = np.linspace(-half, half, 14)
-    up = np.arange(-_REACH_UP, _REACH_UP + 1e-6, _ROUGH_STEP)
+    up = np.arange(-REACH_UP, REACH_UP + 1e-6, ROUGH_STEP)
     s, f = (m.ravel() for m in np.meshgrid(lateral, along))
     grid = np.stack(np.broadcast_arrays(s[None, :], f[None, :], up[:, None]), axis=-1)
     share = mask.sample(frame.to_patient(grid))
     middle = len(up) // 2
     normals = []
-    for height in (_edges(share, up, middle), -_edges(share[::-1], -up[::-1], middle)):
+    for height in (edges(share, up, middle), -edges(share[::-1], -up[::-1], middle)):
         slope_s, slope_f, _ = fit_plane(s, f, height)
         normal = np.array([-slope_s, -slope_f, 1.0]) @ frame.axes
         normals.append(normal / np.linalg.norm(normal))
     return np.stack(normals)
 
 
-def _six(section: _Section) -> tuple[FloatArray, float]:
+def _six(section: Section) -> tuple[FloatArray, float]:
     """(6, 3) points in the local frame, and the roughness of the profiles."""
     back, front, bottom, top = _extent(section)
     corners, rough = {}, []
@@ -352,7 +279,7 @@ def _six(section: _Section) -> tuple[FloatArray, float]:
 
 
 def _corner(
-    section: _Section,
+    section: Section,
     edge: FloatArray,
     wall: FloatArray,
     along: tuple[float, float],
@@ -363,7 +290,7 @@ def _corner(
     `along` and `upright` hold where the body ends on this and on the other side.
     """
     (end, far), (level, other) = along, upright
-    noise = _edge_sd(section) * float(np.sqrt(max(section.voxel / _STEP, 1.0)))
+    noise = _edge_sd(section) * float(np.sqrt(max(section.voxel / STEP, 1.0)))
     for _ in range(3):
         depth, height = abs(end - far), abs(level - other)
         plate = _window(section.front, end, far, depth)
@@ -383,12 +310,12 @@ def _corner(
     return (y, z), float(np.sqrt(np.nanmean(residuals**2)))
 
 
-def _edge_sd(section: _Section) -> float:
+def _edge_sd(section: Section) -> float:
     """Standard deviation of an edge, mm."""
     return (0.12 if section.sharp else 0.3) * section.voxel + 0.1
 
 
-def _point_sd(section: _Section, roughness: float) -> float:
+def _point_sd(section: Section, roughness: float) -> float:
     """Standard deviation of a coordinate of a point, mm: not better than the outline is smooth."""
     return max(_edge_sd(section), 0.5 * roughness)
 
