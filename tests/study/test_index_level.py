@@ -4,10 +4,13 @@ import math
 from dataclasses import replace
 from datetime import date
 
+import numpy as np
 import pytest
 
+from endplate.datasets.simulator.cohort_plan import plan_cohort
 from endplate.errors import UnknownName
 from endplate.infer.commands.follow_request import FollowUpRequest, follow_up
+from endplate.infer.commands.series import landmark_readings
 from endplate.reports.followup_words import index_text, sentences
 from endplate.study.index_level import DOUBTFUL_BELOW, find_index_level
 
@@ -90,3 +93,28 @@ def test_the_report_says_how_sure_it_is(visits, changed):
     assert sentences(result)[0].startswith("The treated level is uncertain")
     assert sentences(result, "fr")[0].startswith("Le niveau traité est incertain")
     assert replace(result.index, probability=0.95).doubtful is False
+
+
+def test_marks_that_are_missed_or_wrong():
+    """Simulated subjects: one mark in six is missed, one body in twenty wrongly marked."""
+    plan = plan_cohort(8, 31)
+    rng = np.random.default_rng(31)
+    films = {s.subject: [] for s in plan}
+    for reading in landmark_readings(plan, 0.5, 31):
+        bodies = tuple(
+            replace(
+                v,
+                cement=bool(rng.random() < (0.83 if v.cement else 0.05)),
+                hardware=bool(rng.random() < (0.83 if v.hardware else 0.05)),
+            )
+            for v in reading.vertebrae
+        )
+        films[reading.source.patient_id].append(replace(reading, vertebrae=bodies))
+    found = []
+    for subject in plan:
+        own = films[subject.subject]
+        seen = [v.name for v in subject.visits if v.seen]
+        told = find_index_level(own, operated=[n != "pre" for n in seen])
+        found.append((told.level == subject.level, told.doubtful or not told.level))
+    assert sum(right for right, _ in found) >= 7
+    assert all(right or doubtful for right, doubtful in found)
