@@ -1,7 +1,7 @@
 """The films of a run: which sets, which subjects, how often each is drawn."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,14 +77,22 @@ def load_sets(
         How often each is to be drawn.
     checksums : dict
         SHA-256 of every annotation file, and of the list of image files.
+
+    Raises
+    ------
+    InputError
+        If there is no film, or a subject of two sets lies in different folds of them.
     """
     films: list[TrainFilm] = []
     weights: list[float] = []
     checksums: dict[str, str] = {}
+    dealt: dict[str, tuple[int, str]] = {}
     for one in sets:
         loaded = _load(one)
         if fold is not None and (one.held_out or held_out):
             where = assign_folds((f.subject for f in loaded), folds)
+            if one.held_out:
+                _check_dealt(dealt, where, one.name)
             loaded = [f for f in loaded if (where[f.subject] == fold) == held_out]
         if subjects is not None and one.held_out:
             kept = first_subjects((f.subject for f in loaded), subjects)
@@ -97,6 +105,17 @@ def load_sets(
     if not films:
         raise InputError("no film to train on: every set is empty; check dataset.* and fold")
     return films, weights, checksums
+
+
+def _check_dealt(dealt: dict[str, tuple[int, str]], where: Mapping[str, int], group: str) -> None:
+    """Note the folds of one set; a subject that is left out of one must be left out of all."""
+    for subject, fold in where.items():
+        before, other = dealt.setdefault(subject, (fold, group))
+        if before != fold:
+            raise InputError(
+                f"subject {subject} is in fold {before} of {other} but in fold {fold} of {group}:"
+                " it would be learnt from and judged by; make both sets of the same subjects"
+            )
 
 
 def sha256_of(path: Path) -> str:

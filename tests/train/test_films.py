@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
+from endplate.datasets.coco import load_films
+from endplate.datasets.coco_writer import write_annotations
 from endplate.datasets.film import AnnotatedFilm
 from endplate.datasets.splits import assign_folds
 from endplate.errors import InputError
@@ -104,6 +106,20 @@ def test_a_fold_leaves_its_subjects_out(film_set, fold):
     judged = {f.subject for f in load_sets([one], fold=fold, folds=2, held_out=True)[0]}
     assert not trained & judged
     assert trained | judged == {f.subject for f in small_films(4)}
+
+
+def test_a_subject_of_two_sets_must_be_in_one_fold(film_set, tmp_path):
+    """As slabs of three CTs and films of two of them."""
+    one = FilmSet("slabs", str(film_set / "annotations.json"))
+    where = assign_folds((f.subject for f in small_films(4)), 3)
+    first = min(where, key=lambda s: where[s])
+    films = [f for f in load_films(film_set / "annotations.json") if f.subject != first]
+    write_annotations(tmp_path / "annotations.json", films)
+    few = FilmSet("films", str(tmp_path / "annotations.json"), str(film_set / "images"))
+    with pytest.raises(InputError, match="fold 1 of slabs but in fold 0 of films"):
+        load_sets([one, few], fold=0, folds=3)
+    assert len(load_sets([one, few], fold=None, folds=3)[0]) == 7
+    assert load_sets([one, replace(few, held_out=False)], fold=0, folds=3)[0]
 
 
 def test_sets_that_are_not_held_out_are_always_there(film_set):
