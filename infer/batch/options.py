@@ -57,6 +57,11 @@ class BatchOptions:
             raise UnknownName("engine", self.engine, ENGINES)
         if self.scheduler is not None and self.engine != "dask":
             raise InputError("--scheduler goes with --engine dask only")
+        if self.output.startswith("memory:"):
+            raise InputError(
+                f"-o {self.output}: the memory of one process, which the workers do not share;"
+                " name a folder, or a place that all machines see"
+            )
         if is_remote(self.output) and self.private is None:
             raise InputError(f"-o {self.output}: with a URL, --private names a folder to work in")
         if self.key is not None and not self.pseudonymise:

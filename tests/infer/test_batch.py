@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from endplate.errors import InputError
+from endplate.errors import InputError, UnknownName
 from endplate.imaging.pseudonyms import Pseudonyms
 from endplate.infer.batch.options import BatchOptions
 from endplate.infer.batch.outputs import BatchResult
@@ -221,10 +221,13 @@ def test_options_that_do_not_go_together() -> None:
     cases: list[dict[str, Any]] = [
         {"scheduler": "tcp://x:1"},
         {"output": "s3://bucket/x"},
+        {"output": "memory://x", "private": Path("private")},
+        {"results": ("pdf",)},
+        {"results": ("sr",), "uid_root": "1.02"},
         {"key": Path("key")},
         {"workers": -1},
         {"time_limit": 0.0},
     ]
     for wrong in cases:
-        with pytest.raises(InputError):
+        with pytest.raises((InputError, UnknownName)):
             BatchOptions(Path(), **{"output": "out", **wrong})
