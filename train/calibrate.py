@@ -11,7 +11,14 @@ from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.infer.refine import Refined
 from endplate.models.calibration import PointErrors, blur_of
 
-__all__ = ["Residual", "fit_lateral", "fit_points", "kyphosis_scores", "residual_of"]
+__all__ = [
+    "Residual",
+    "fit_lateral",
+    "fit_point_sd",
+    "fit_points",
+    "kyphosis_scores",
+    "residual_of",
+]
 
 _Z90: Final = 1.6449
 _POWERS: Final = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0)
@@ -64,6 +71,21 @@ def fit_points(residuals: Sequence[Residual]) -> PointErrors:
     _, power, floor = best
     z = errors / (floor * blurs**power)
     return PointErrors(floor, power, _correlation(np.clip(z, -3, 3)))
+
+
+def fit_point_sd(spreads: Sequence[FloatArray], errors: PointErrors) -> float:
+    """Standard deviation, in depths, that the worst point of one body in ten exceeds.
+
+    Points with a greater one are flagged: a flag that most films bear says nothing.
+
+    Parameters
+    ----------
+    spreads : sequence of (6, 2) arrays
+        Of all bodies that were read, annotated or not.
+    """
+    filled = [np.nan_to_num(spread, nan=0.0) for spread in spreads]
+    worst = [np.sqrt(np.diag(errors.covariance(spread)).max()) for spread in filled]
+    return round(float(np.quantile(worst, 0.9)), 4)
 
 
 def kyphosis_scores(residuals: Iterable[Residual], errors: PointErrors) -> FloatArray:

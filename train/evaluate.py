@@ -18,7 +18,7 @@ from endplate.infer.pipeline import FilmResult as Found
 from endplate.models.calibration import Calibrations
 from endplate.study.reading import Reading
 from endplate.train.accuracy import FilmResult, Truth, judge_film, summarise
-from endplate.train.calibrate import Residual, fit_lateral, fit_points, residual_of
+from endplate.train.calibrate import Residual, fit_lateral, fit_point_sd, fit_points, residual_of
 from endplate.train.calibrate_measures import fit_measures, scores_of
 from endplate.train.calibrate_naming import NamingCase, fit_naming
 from endplate.train.data import FilmSet
@@ -186,10 +186,13 @@ def _fit(
     scores: dict[bool, list[float]] = {True: [], False: []}
     for case in kept:
         scores[case.truth is not None].append(case.found.found.scores.lateral)
+    points = fit_points([r for r in residuals if r.fold != without])
+    spreads = [r.spread for case in kept if case.truth is not None for r in case.found.refined]
     naming = fit_naming([n for n in namings if n.fold != without], base.naming)
     return replace(
         base,
-        points=fit_points([r for r in residuals if r.fold != without]),
+        points=points,
+        point_sd=fit_point_sd(spreads, points),
         measures=_measure_factors(kept, residuals, without),
         naming=naming.config,
         level_probability=naming.uncertain_below,
@@ -296,7 +299,9 @@ def _judge(
             if case.fold not in readers:
                 calibrations = per_fold.get(case.fold, fitted or base)
                 readers[case.fold] = _reader(config, case.fold, calibrations)
-            reading = _reading_again(case, readers[case.fold])
+            reader = readers[case.fold]
+            result = reader.find(case.radiograph.pixels, case.radiograph.calibration)
+            reading = reader.report(case.radiograph, result)
             if case.truth is None:
                 negatives.setdefault(case.group, []).append(reading)
             else:
@@ -309,15 +314,6 @@ def _judge(
         fitted,
         {c.truth.name: c.path for c in cases if c.truth is not None},
     )
-
-
-def _reading_again(case: _Read, reader: FilmReader) -> Reading:
-    """The film named and judged with what was fitted on the other folds."""
-    result = case.found
-    # a film rejected for its view stays rejected whatever the naming: no need to look again
-    if result.found.scores.lateral >= reader.calibrations.lateral:
-        result = reader.find(case.radiograph.pixels, case.radiograph.calibration)
-    return reader.report(case.radiograph, result)
 
 
 def _write(

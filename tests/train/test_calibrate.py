@@ -10,6 +10,7 @@ from endplate.models.calibration import USUAL_SPREAD, PointErrors
 from endplate.train.calibrate import (
     Residual,
     fit_lateral,
+    fit_point_sd,
     fit_points,
     kyphosis_scores,
     residual_of,
@@ -107,6 +108,13 @@ def test_a_few_wild_errors_do_not_widen_everything():
     for r in residuals[:12]:
         r.error[:] = 0.6
     np.testing.assert_allclose(fit_points(residuals).floor, true_model().floor, rtol=0.35)
+
+
+def test_one_body_in_ten_is_flagged(fitted):
+    residuals = simulate(600, 9, true_model())
+    limit = fit_point_sd([r.spread for r in residuals], fitted)
+    worst = [np.sqrt(np.diag(fitted.covariance(r.spread)).max()) for r in residuals]
+    assert np.mean(np.array(worst) > limit) == pytest.approx(0.1, abs=0.005)
 
 
 def test_too_few_bodies_are_refused():
