@@ -20,7 +20,7 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def wait_for(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
+def wait_for(condition: Callable[[], Any], what: str, seconds: float = 240.0) -> Any:
     """The first true value of `condition`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
