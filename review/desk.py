@@ -22,7 +22,6 @@ from endplate.review.editing import (
     BRIEF,
     POSITIONS,
     Edit,
-    asides_of,
     calibration_of,
     marks_of,
     measure_edit,
@@ -31,6 +30,7 @@ from endplate.review.editing import (
     vertebra_to_wire,
 )
 from endplate.review.films import FilmShelf
+from endplate.review.in_space import asides_of
 from endplate.review.library import FilmEntry, Library
 from endplate.review.people import Person, Session
 from endplate.review.signing import Signer, read_signature

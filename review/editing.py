@@ -15,8 +15,8 @@ from endplate.geometry.levels import LEVELS, level_index
 from endplate.geometry.measure import measure
 from endplate.geometry.measurement import Measurement
 from endplate.geometry.settings import MeasureSettings
-from endplate.geometry.spatial import SPATIAL_MEASURES, spatial_measurements
 from endplate.imaging.ct.slab import Slab
+from endplate.review.in_space import places_of, spatial_of
 from endplate.study.plain import measurement_to_dict
 from endplate.study.reading import Reading, Reason
 
@@ -26,7 +26,6 @@ __all__ = [
     "POSITIONS",
     "Edit",
     "Snapped",
-    "asides_of",
     "calibration_of",
     "changes_between",
     "mark_reasons",
@@ -46,7 +45,6 @@ BRIEF: Final = ("vertebral_kyphosis_deg", "regional_kyphosis_deg", "max_height_l
 POSITIONS: Final = ("standing", "erect", "sitting", "supine", "prone", "recumbent", "decubitus")
 _MOVED: Final = 2e-3
 _MOST_BODIES: Final = 30
-_FAR_ASIDE: Final = 60.0
 _FRACTURE: Final = "fracture_"
 _INDEX: Final = "index_"
 
@@ -121,7 +119,7 @@ def read_edit(record: Record, base: Reading, snapped: Snapped, slab: Slab | None
         tuple(sorted(fractured, key=level_index)),
         record.choice("index_level", LEVELS, default=None),
         record.choice("position", POSITIONS, default=None),
-        _spatial(bodies, base, slab),
+        spatial_of(bodies, base, slab),
     )
 
 
@@ -253,34 +251,6 @@ def _plain(value: float) -> float | None:
     return round(float(value), 4) if math.isfinite(value) else None
 
 
-def asides_of(vertebra: Vertebra, slab: Slab) -> list[float | None]:
-    """How many mm to the left of the sheet each point of a CT lies, None where not seen."""
-    if vertebra.points_mm is None:
-        return [None] * 6
-    on = slab.to_patient(np.array(vertebra.points))
-    left = slab.to_patient(np.array(vertebra.points), 1.0) - on
-    apart = np.einsum("ij,ij->i", vertebra.points_mm - on, left)
-    return [round(float(x), 1) if np.isfinite(x) else None for x in apart]
-
-
-def _spatial(
-    bodies: Sequence[Vertebra], base: Reading, slab: Slab | None
-) -> tuple[Measurement, ...]:
-    """How bodies stand in space: as it was for those not touched, anew for the others."""
-    places = {v.level: v.points_mm for v in base.vertebrae if v.points_mm is not None}
-    out: list[Measurement] = []
-    for body in sorted(bodies, key=lambda v: level_index(v.level)):
-        if body.points_mm is None:
-            continue
-        before = places.get(body.level)
-        if before is not None and np.array_equal(before, body.points_mm, equal_nan=True):
-            known = (m for m in base.measurements if m.level == body.level)
-            out += [m for m in known if m.name in SPATIAL_MEASURES]
-        elif slab is not None:
-            out += spatial_measurements(body, slab.axes_at(body.centre), slab.line.axes)
-    return tuple(out)
-
-
 def _vertebra(
     record: Record,
     base: Reading,
@@ -304,7 +274,7 @@ def _vertebra(
     hardware = record.boolean("hardware", default=False)
     cement = record.boolean("cement", default=False)
     if origin is None:
-        places = _places(record, points, None, np.ones(6, dtype=bool), slab)
+        places = places_of(record, points, None, np.ones(6, dtype=bool), slab)
         error = _by_hand(points)
         return Vertebra(level, points, error, math.nan, math.nan, hardware, cement, places)
     moved = _moved(points, origin.points)
@@ -316,29 +286,8 @@ def _vertebra(
         origin.confidence,
         hardware,
         cement,
-        _places(record, points, origin.points_mm, moved, slab),
+        places_of(record, points, origin.points_mm, moved, slab),
     )
-
-
-def _places(
-    record: Record,
-    points: FloatArray,
-    before: FloatArray | None,
-    moved: Any,
-    slab: Slab | None,
-) -> FloatArray | None:
-    """Points in the patient: as they were, and where the reader moved them by the slab's map."""
-    if slab is None:
-        return None if moved.any() else before
-    given = record.get("aside", None)
-    aside = np.zeros(6)
-    if given is not None:
-        aside = np.nan_to_num(np.array(record.numbers("aside", 6, -_FAR_ASIDE, _FAR_ASIDE)))
-    places = slab.to_patient(points, aside)
-    if before is not None:
-        same = ~np.asarray(moved) & np.isfinite(points[:, 0])
-        places[same] = before[same]
-    return places
 
 
 def _origin(record: Record, base: Reading, snapped: Snapped) -> Vertebra | None:
