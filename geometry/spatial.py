@@ -6,6 +6,7 @@ import numpy as np
 
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.measurement import Measurement
+from endplate.geometry.uncertainty import Z90
 
 __all__ = ["SPATIAL_MEASURES", "spatial_measurements", "wedge_in_plane"]
 
@@ -28,7 +29,7 @@ class _Tilts:
 
 
 def spatial_measurements(
-    vertebra: Vertebra, axes: FloatArray, whole: FloatArray
+    vertebra: Vertebra, axes: FloatArray, whole: FloatArray, sd_mm: float = float("nan")
 ) -> tuple[Measurement, ...]:
     """Wedge in the body's own mid-sagittal plane and in projection, tilts and rotation.
 
@@ -41,13 +42,15 @@ def spatial_measurements(
     whole : (3, 3) array
         The same of the spine as a whole: its left, front and up. The plain projection is along
         its left.
+    sd_mm : float
+        Standard deviation of a coordinate of a point, mm; NaN if not known.
 
     Returns
     -------
     tuple of Measurement
         Kyphosis is positive. Coronal tilt: positive, the body's top leans to the patient's
         left. Sagittal tilt: positive, it leans to the front. Axial rotation: positive, its
-        front turns to the left. Standard errors are not estimated.
+        front turns to the left. Only the two kyphoses have standard errors.
     """
     if vertebra.points_mm is None:
         return ()
@@ -57,9 +60,18 @@ def spatial_measurements(
     pair = (f"sup({vertebra.level})", f"inf({vertebra.level})")
     values = (own, plain, plain - own, tilts.coronal, tilts.sagittal, tilts.axial)
     between = pair if not np.isnan(own) else pair[:1]
+    errors = [_wedge_se(vertebra.points_mm, a, sd_mm) for a in (axes, whole)] + [np.nan] * 4
     return tuple(
-        Measurement(name, vertebra.level, between, value, "deg")
-        for name, value in zip(SPATIAL_MEASURES, values, strict=True)
+        Measurement(
+            name,
+            vertebra.level,
+            between,
+            value,
+            "deg",
+            se,
+            (value - Z90 * se, value + Z90 * se),
+        )
+        for name, value, se in zip(SPATIAL_MEASURES, values, errors, strict=True)
         if not np.isnan(value)
     )
 
@@ -84,6 +96,15 @@ def wedge_in_plane(points_mm: FloatArray, axes: FloatArray) -> float:
     lower = np.array([front[5] - front[3], up[5] - up[3]])
     turn = np.arctan2(lower[1], lower[0]) - np.arctan2(upper[1], upper[0])
     return float(np.degrees((turn + np.pi) % (2 * np.pi) - np.pi))
+
+
+def _wedge_se(points_mm: FloatArray, axes: FloatArray, sd_mm: float) -> float:
+    """Standard error of `wedge_in_plane` in degrees, the corners being independent."""
+    plane = points_mm @ axes[1:].T
+    lengths = [float(np.linalg.norm(plane[a] - plane[b])) for a, b in ((0, 2), (5, 3))]
+    if not min(lengths) > 0:
+        return float("nan")
+    return float(np.degrees(sd_mm * np.sqrt(sum(2 / length**2 for length in lengths))))
 
 
 def _tilts(axes: FloatArray, whole: FloatArray) -> _Tilts:

@@ -197,6 +197,15 @@ def _reasons(
                 " film; do not take the difference for a change",
             )
         )
+    elif ct.provenance.position is None:
+        out.append(
+            Reason(
+                "recumbent",
+                "the patient's position is not recorded, and on CT patients nearly always lie:"
+                " kyphosis is then less than on a standing film; do not take the difference for a"
+                " change",
+            )
+        )
     changed = [n for n in ct.notes if "interpolated" in n or "missing" in n]
     out += [Reason("slices_interpolated", changed[0])] if changed else []
     return out
@@ -213,7 +222,13 @@ def _result(
 ) -> CtReading:
     calibration = Calibration((slab.spacing, slab.spacing), "ct")
     plain = measure(vertebrae, calibration, index_level=index_level)
-    spatial = [m for v in vertebrae for m in spatial_measurements(v, axes[v.level], slab.line.axes)]
+    spatial = [
+        m
+        for v in vertebrae
+        for m in spatial_measurements(
+            v, axes[v.level], slab.line.axes, _coordinate_sd(v) * slab.spacing
+        )
+    ]
     reading = Reading(
         id=str(uuid.uuid4()),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -225,6 +240,15 @@ def _result(
         measurements=(*plain, *spatial),
     )
     return CtReading(reading, slab, coronal_strip(ct, slab.line), ct.notes)
+
+
+def _coordinate_sd(vertebra: Vertebra) -> float:
+    """Root mean square of the standard deviations of a vertebra's coordinates, pixels."""
+    if vertebra.covariance is None:
+        return float("nan")
+    variances = np.diag(vertebra.covariance)
+    known = variances[np.isfinite(variances)]
+    return float(np.sqrt(known.mean())) if len(known) else float("nan")
 
 
 def _source(ct: Volume, slab: Slab) -> Source:

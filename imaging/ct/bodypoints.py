@@ -27,10 +27,8 @@ __all__ = ["LabelledBody", "body_points", "sacral_points"]
 #: Usual height of the disc above the sacrum, and how far below its endplate S1 is looked at; mm.
 _LUMBOSACRAL_DISC: Final = 9.0
 _DEEP: Final = 8.0
-#: Size of voxels from which on partial volumes are modelled, mm.
-_COARSE: Final = 1.6
-#: Fitted corners farther from the label's ends are not believed, in voxels.
-_FAR_OFF: Final = 2.0
+#: Size of voxels beyond which partial volumes are modelled, mm.
+_COARSE: Final = 2.6
 #: What a fitted surface leaves out, mm.
 _MODEL_SD: Final = 0.15
 #: Edges from grey values are taken if at most so many times rougher than those of the label.
@@ -112,7 +110,7 @@ def body_points(
     )
     if ct is None or section.voxel < _COARSE:
         return body
-    modelled = _modelled_points(ct, frame, section_of(mask, frame))
+    modelled = _modelled_points(ct, frame, section_of(mask, frame), local)
     if modelled is None:
         return body
     points, sd = modelled
@@ -182,9 +180,12 @@ def _extent(section: Section) -> tuple[float, float, float, float]:
 
 
 def _modelled_points(
-    ct: Volume, frame: BodyFrame, section: Section
+    ct: Volume, frame: BodyFrame, section: Section, local: FloatArray
 ) -> tuple[FloatArray, float] | None:
-    """(6, 3) local points where fitted surfaces meet, and their sd; None without contrast."""
+    """(6, 3) local points where fitted surfaces meet, and their sd.
+
+    None without contrast, or if a point lies a voxel or more from `local`, the one by edges.
+    """
     back, front, bottom, top = _extent(section)
     found: list[Curve] = []
     for axis, outwards, edge, ends in (
@@ -207,8 +208,7 @@ def _modelled_points(
             variances += [float(plate.sd(y)) ** 2, float(wall.sd(z)) ** 2]
         y = float(points[rows[0], 1] + points[rows[2], 1]) / 2
         points[rows[1], 1:] = y, float(plate.at(y))
-    limits = np.array([[front, top], [back, top], [back, bottom], [front, bottom]])
-    if not np.abs(points[[0, 2, 3, 5], 1:] - limits).max() < _FAR_OFF * section.voxel + 3.0:
+    if not np.abs(points - local).max() < section.voxel:
         return None
     return points, float(np.hypot(np.sqrt(np.mean(variances)), _MODEL_SD))
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydicom import dcmread
+from pydicom.fileset import FileSet
 
 from endplate.errors import InputError, UnreadableImage
 from endplate.imaging.ct.read import looks_like_ct, read_ct
@@ -160,3 +162,41 @@ def test_compressed_series_of_the_data_folder(data_dir: Path) -> None:
     volume = read_ct(data_dir / "ct" / "abdomen" / "dicom-jpeg2000")
     assert volume.size == (512, 512, 20)
     np.testing.assert_allclose(volume.spacing, [0.9765625, 0.9765625, 2.0])
+
+
+def test_a_prone_patient_is_recorded(tmp_path: Path) -> None:
+    write_series(tmp_path, ramp(), PatientPosition="HFP")
+    assert read_ct(tmp_path).provenance.position == "prone"
+
+
+def test_a_dicomdir_names_the_files(tmp_path: Path) -> None:
+    voxels = ramp()
+    write_series(tmp_path / "source", voxels)
+    files = FileSet()
+    for file in sorted((tmp_path / "source").iterdir()):
+        ds = dcmread(file)
+        ds.PatientName, ds.StudyID, ds.StudyTime, ds.AccessionNumber = "P", "1", "120000", "1"
+        files.add(ds)
+    files.write(tmp_path / "medium")
+    for path in (tmp_path / "medium", tmp_path / "medium" / "DICOMDIR"):
+        np.testing.assert_array_equal(read_ct(path).voxels, voxels)
+
+
+def test_slices_shifted_sideways_are_refused(tmp_path: Path) -> None:
+    for k, plane in enumerate(ramp()):
+        place = [-30.0 + (8.0 if k == 4 else 0.0), -40.0, 10.0 + SPACING[2] * k]
+        save(ct_slice(plane, k, ImagePositionPatient=place), tmp_path / str(k))
+    with pytest.raises(UnreadableImage, match="shifted sideways by up to 8"):
+        read_ct(tmp_path)
+
+
+def test_slices_of_other_orientation_are_left_out(tmp_path: Path) -> None:
+    voxels = ramp(12)
+    write_series(tmp_path, voxels)
+    axes = [1, 0, 0, 0, 0, -1]
+    for k in range(4):
+        ds = ct_slice(voxels[k], 50 + k, ImageOrientationPatient=axes)
+        save(ds, tmp_path / f"coronal{k}")
+    volume = read_ct(tmp_path)
+    np.testing.assert_array_equal(volume.voxels, voxels)
+    assert any("is no axial series" in n for n in volume.notes)

@@ -26,7 +26,7 @@ _DISC = 8.0
 _WIDTH = 21.0
 _SINK = 1.2
 """How far the middle of an endplate lies below its rim, mm."""
-_ENDS = (-0.5, 0.0, 0.5)
+_ENDS = (-0.5, 0.5)
 _FINE = 0.4
 """Greatest distance of samples in voxels at the border, mm."""
 

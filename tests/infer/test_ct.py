@@ -95,6 +95,8 @@ def test_reading_of_a_bent_phantom(bent: Phantom) -> None:
     # The slab is unrolled, so its plain measures are those of the body's own plane.
     assert values["L1", "vertebral_kyphosis_deg"] == pytest.approx(truth, abs=1.5)
     assert values["L1", "own_plane_kyphosis_deg"] == pytest.approx(truth, abs=1.5)
+    errors = {(m.level, m.name): m.se for m in reading.measurements}
+    assert 0.1 < errors["L1", "own_plane_kyphosis_deg"] < 3
     front = np.linalg.norm(np.subtract(*bent.points_mm["L1"][[0, 5]]))
     assert values["L1", "Ha_mm"] == pytest.approx(front, abs=0.8)
     for vertebra in reading.vertebrae:
