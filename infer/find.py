@@ -29,6 +29,13 @@ _SURELY_LATERAL: Final = 0.9
 _AGAINST_INVERTING: Final = 0.5
 _AGAINST_TURNING: Final = 1.0
 """Log odds by which a film must look better inverted, or turned, than as it is stored."""
+_AGAINST_STEPPING_BACK: Final = 1.0
+"""The same for a film seen from twice as far, where few bodies fill it."""
+_FROM_AFAR: Final = (512, 320)
+"""Rows and columns of the window that shows a film from twice as far."""
+_AFAR: Final = ((0, False, True), (0, True, True))
+_TURNED: Final = tuple((turn, dark, False) for turn in (1, 2, 3) for dark in (False, True))
+"""Other ways of looking: quarter turns, whether inverted, whether from afar."""
 _SIDEWAYS: Final = 4.5
 """Depths that the second look shows on either side of the column."""
 
@@ -98,8 +105,8 @@ def find_column(
     """Find and name the vertebrae of a film.
 
     The film is seen as a whole first, as it is stored and with its contrast inverted; where it
-    looks like a lateral film in neither way, also lying on its side and upside down. Where its
-    bodies are small, a second look covers the column at a larger scale.
+    looks like a lateral film in neither way, also from twice as far, lying on its side and upside
+    down. Where its bodies are small, a second look covers the column at a larger scale.
 
     Parameters
     ----------
@@ -120,7 +127,7 @@ def find_column(
             raise InputError(f"levels {anchors[0].level}@...: no vertebra was found on this film")
         return Found(look.scores, None, look.turned, look.inverted, downward)
     candidates = look.candidates
-    window = _second_window(film.shape, column, rotation)
+    window = _second_window(film.shape, column, rotation, look.step)
     if window is not None:
         _, closer = _run(film, network, window)
         candidates = closer or candidates
@@ -138,12 +145,13 @@ def find_column(
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """What one look at the whole film gave."""
+    """What one look at the whole film gave; `step` is the film pixels to one of its window."""
 
     scores: FilmScores
     candidates: list[Candidate]
     turned: int
     inverted: bool
+    step: float
 
     @property
     def evidence(self) -> float:
@@ -155,10 +163,12 @@ class _Look:
 def _first_look(pyramid: ImagePyramid, network: Network, as_stored: bool) -> _Look:
     """The way of looking at the film in which it most looks like a lateral film."""
 
-    def look(film: ImagePyramid, turned: int, inverted: bool) -> _Look:
+    def look(film: ImagePyramid, turned: int, inverted: bool, afar: bool = False) -> _Look:
         rotation, _ = _rotation(turned)
-        scores, candidates = _run(film, network, _whole_window(film.shape, rotation))
-        return _Look(scores, candidates, turned, inverted)
+        window = _far_window(film.shape) if afar else _whole_window(film.shape, rotation)
+        scores, candidates = _run(film, network, window)
+        step = float(np.sqrt(abs(np.linalg.det(window[0][:, :2]))))
+        return _Look(scores, candidates, turned, inverted, step)
 
     stored = look(pyramid, 0, False)
     if as_stored:
@@ -170,11 +180,13 @@ def _first_look(pyramid: ImagePyramid, network: Network, as_stored: bool) -> _Lo
         best = other
     if best.scores.lateral >= _SURELY_LATERAL or stored.scores.frontal > 0.5:
         return best
-    for turned in (1, 2, 3):
-        for film, inverted in ((pyramid, False), (negative, True)):
-            one = look(film, turned, inverted)
-            if one.evidence > best.evidence + _AGAINST_TURNING:
+    for ways, margin in ((_AFAR, _AGAINST_STEPPING_BACK), (_TURNED, _AGAINST_TURNING)):
+        for turned, inverted, afar in ways:
+            one = look(negative if inverted else pyramid, turned, inverted, afar)
+            if one.evidence > best.evidence + margin:
                 best = one
+        if best.scores.lateral >= _SURELY_LATERAL:
+            break
     return best
 
 
@@ -237,16 +249,26 @@ def _whole_window(
     return np.column_stack([linear, origin]), size
 
 
+def _far_window(shape: tuple[int, int]) -> tuple[FloatArray, tuple[int, int]]:
+    """Window with the film, at half the usual scale, in its middle."""
+    to_film, _ = film_window(shape)
+    step = 2.0 * float(to_film[0, 0])
+    middle = np.array([shape[1] - 1, shape[0] - 1]) / 2
+    origin = middle - step * (np.array([_FROM_AFAR[1], _FROM_AFAR[0]]) - 1) / 2
+    return np.array([[step, 0.0, origin[0]], [0.0, step, origin[1]]]), _FROM_AFAR
+
+
 def _second_window(
-    shape: tuple[int, int], column: NamedColumn, rotation: FloatArray
+    shape: tuple[int, int], column: NamedColumn, rotation: FloatArray, first_step: float
 ) -> tuple[FloatArray, tuple[int, int]] | None:
-    """Window of the column at a larger scale; None where the first look was close enough."""
-    to_film, _ = _whole_window(shape, rotation)
-    first_scale = float(np.sqrt(abs(np.linalg.det(to_film[:, :2]))))
+    """Window of the column at a larger scale; None where the first look was close enough.
+
+    `first_step` is the film pixels to one pixel of the first look.
+    """
     depths = np.array([c.depth for c in column.candidates])
     # the lower bodies are the large ones: half of all is a fair size for them
     depth = float(np.quantile(depths, 0.65))
-    if depth / first_scale >= _DEEP_ENOUGH:
+    if depth / first_step >= _DEEP_ENOUGH:
         return None
     step = max(depth / _SECOND_LOOK_DEPTH, 1e-3)
     centres = np.array([c.centre for c in column.candidates]) @ rotation

@@ -1,4 +1,8 @@
-"""The quality gate: may this reading be trusted, and if not, why (reasons are data)."""
+"""The quality gate: may this reading be trusted, and if not, why (reasons are data).
+
+An image is rejected as no lateral film by all the evidence of both networks, weighed as fitted
+(`endplate.train.gate`); readings of laterals are flagged. The limits are in `GateLimits`.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,14 +11,18 @@ from typing import Final
 import numpy as np
 
 from endplate.geometry.landmarks import FloatArray, Vertebra
+from endplate.infer.evidence import FEATURES, evidence
+from endplate.infer.filmlook import FilmLook
 from endplate.infer.find import Found
 from endplate.models.calibration import Calibrations
+from endplate.models.gatelimits import GateLimits
 from endplate.study.reading import Quality, Reason
 
-__all__ = ["REASON_CODES", "judge_quality"]
+__all__ = ["REASON_CODES", "column_tilt", "judge_quality"]
 
 #: Every code the gate may give, with whether it rejects or only flags.
 REASON_CODES: Final = {
+    "blank_image": "rejects",
     "not_a_spine": "rejects",
     "not_lateral": "rejects",
     "too_few_vertebrae": "rejects",
@@ -30,10 +38,21 @@ REASON_CODES: Final = {
     "image_turned": "flags",
     "hardware": "flags",
     "contrast_inverted": "flags",
+    "tilted": "flags",
+    "overexposed": "flags",
+    "underexposed": "flags",
+    "low_contrast": "flags",
+    "noisy": "flags",
+    "blurred": "flags",
+    "compressed": "flags",
 }
 
 _FEWEST: Final = 2
 _COMFORTABLE: Final = 4
+_TURNED: Final = 8.0
+"""Degrees in its frame beyond which a picture counts as turned."""
+_AT_THE_BORDER: Final = 0.03
+"""Depths from the border within which a point may be one that lies beyond it."""
 _SMALLEST_DEPTH: Final = 20.0
 _COARSEST_DEPTH: Final = 60.0
 """Pixels of body depth below which a pixel is more than 1.7 % of the depth."""
@@ -54,6 +73,8 @@ def judge_quality(
     size: tuple[int, int],
     calibrations: Calibrations,
     index_level: str | None,
+    *,
+    look: FilmLook | None = None,
 ) -> Quality:
     """Verdict with reasons.
 
@@ -63,38 +84,34 @@ def judge_quality(
         Probability of the naming as a whole.
     size : (rows, columns)
         Of the stored image.
+    look : FilmLook or None
+        What the pixels say; None leaves that out.
     """
-    rejections = _rejections(found, vertebrae, calibrations)
+    rejections = _rejections(found, vertebrae, calibrations, look)
+    if rejections:
+        return Quality("rejected", tuple(rejections))
     flags = [
         *_naming_flags(vertebrae, level_probability, calibrations, index_level),
         *_point_flags(vertebrae, size, calibrations),
-        *_film_flags(found),
+        *_film_flags(found, vertebrae, calibrations.gate),
     ]
-    if rejections:
-        return Quality("rejected", tuple(rejections))
+    if look is not None:
+        flags += _look_flags(look, calibrations.gate)
+    flags = list({reason.code: reason for reason in flags}.values())
     return Quality("flagged" if flags else "accepted", tuple(flags))
 
 
 def _rejections(
-    found: Found, vertebrae: Sequence[Vertebra], calibrations: Calibrations
+    found: Found,
+    vertebrae: Sequence[Vertebra],
+    calibrations: Calibrations,
+    look: FilmLook | None,
 ) -> list[Reason]:
-    scores = found.scores
-    if scores.lateral < calibrations.lateral:
-        if scores.frontal >= scores.other:
-            return [
-                Reason(
-                    "not_lateral",
-                    f"this looks like a frontal view (probability {scores.frontal:.2f});"
-                    " lateral films only",
-                )
-            ]
-        return [
-            Reason(
-                "not_a_spine",
-                "this does not look like a lateral film of the spine (probability"
-                f" {scores.lateral:.2f})",
-            )
-        ]
+    if look is not None and look.blank:
+        return [Reason("blank_image", "this image shows nothing, or nothing but noise")]
+    view = _view_rejection(found, calibrations, look)
+    if view is not None:
+        return [view]
     if not vertebrae:
         return [Reason("not_a_spine", "no vertebra was found on this image")]
     if len(vertebrae) < _FEWEST:
@@ -104,16 +121,45 @@ def _rejections(
                 f"only {len(vertebrae)} vertebra was found; at least {_FEWEST} are needed",
             )
         ]
-    depths = [v.depth_px for v in vertebrae if np.isfinite(v.depth_px)]
-    if depths and float(np.median(depths)) < _SMALLEST_DEPTH:
+    depth = _depth(vertebrae)
+    if depth < _SMALLEST_DEPTH:
         return [
             Reason(
                 "resolution_too_low",
-                f"vertebrae are only {np.median(depths):.0f} pixels deep; at least"
-                f" {_SMALLEST_DEPTH:.0f} are needed to measure anything",
+                f"vertebrae are only {depth:.0f} pixels deep; at least {_SMALLEST_DEPTH:.0f} are"
+                " needed to measure anything",
             )
         ]
     return []
+
+
+def _view_rejection(
+    found: Found,
+    calibrations: Calibrations,
+    look: FilmLook | None,
+) -> Reason | None:
+    """Whether the image is no lateral film: by all the evidence, or by the view alone."""
+    scores, gate = found.scores, calibrations.gate
+    weak = ""
+    if look is not None and gate.weights:
+        features = evidence(found, look)
+        if gate.score(features) >= gate.evidence:
+            return None
+        name = gate.weakest(features)
+        weak = "" if name in ("", "view") else f"; {FEATURES[name]}"
+    elif scores.lateral >= calibrations.lateral:
+        return None
+    if scores.frontal >= max(scores.other, scores.lateral):
+        return Reason(
+            "not_lateral",
+            f"this looks like a frontal view (probability {scores.frontal:.2f}); lateral films"
+            " only",
+        )
+    return Reason(
+        "not_a_spine",
+        "this does not look like a lateral film of the spine (probability"
+        f" {scores.lateral:.2f}){weak}",
+    )
 
 
 def _naming_flags(
@@ -156,22 +202,28 @@ def _point_flags(
     odd = [v.level for v in vertebrae if not _plausible(v)]
     if odd:
         out.append(Reason("implausible_shape", f"implausible outline on {', '.join(odd)}"))
-    cut = [v.level for v in vertebrae if _is_cut(v.points, size)]
+    cut = [v.level for v in vertebrae if _is_cut(v, size)]
     if cut:
         out.append(Reason("cut_by_border", f"cut by the edge of the film: {', '.join(cut)}"))
-    depths = [v.depth_px for v in vertebrae if np.isfinite(v.depth_px)]
-    if depths and float(np.median(depths)) < _COARSEST_DEPTH:
+    depth = _depth(vertebrae)
+    if depth < _COARSEST_DEPTH:
         out.append(
             Reason(
                 "low_resolution",
-                f"vertebrae are only {np.median(depths):.0f} pixels deep; points cannot be"
-                " better than about a pixel",
+                f"vertebrae are only {depth:.0f} pixels deep; points cannot be better than about"
+                " a pixel",
             )
         )
     return out
 
 
-def _film_flags(found: Found) -> list[Reason]:
+def _depth(vertebrae: Sequence[Vertebra]) -> float:
+    """Median depth of the bodies in pixels; infinite where it is not known."""
+    depths = [v.depth_px for v in vertebrae if np.isfinite(v.depth_px)]
+    return float(np.median(depths)) if depths else float("inf")
+
+
+def _film_flags(found: Found, vertebrae: Sequence[Vertebra], gate: GateLimits) -> list[Reason]:
     out = []
     scores = found.scores
     if 0.2 < scores.facing_right < 0.8:
@@ -182,8 +234,57 @@ def _film_flags(found: Found) -> list[Reason]:
         )
     if found.inverted:
         out.append(Reason("contrast_inverted", "bone is dark on this image: contrast inverted"))
-    if scores.hardware > 0.8:
+    if scores.hardware > gate.hardware or any(v.hardware for v in vertebrae):
         out.append(Reason("hardware", "metal is visible: check the points beside it"))
+    tilt = column_tilt(vertebrae, found.downward)
+    if abs(tilt) > gate.tilt:
+        out.append(
+            Reason(
+                "tilted",
+                f"the spine leans by {abs(tilt):.0f} degrees on this image: what is measured"
+                " against the vertical is true only if it leant like that",
+            )
+        )
+    return out
+
+
+def column_tilt(vertebrae: Sequence[Vertebra], downward: FloatArray) -> float:
+    """Degrees between the column, from its first to its last body, and the upright image."""
+    bodies = [v for v in vertebrae if v.level != "S1"]
+    if len(bodies) < _FEWEST:
+        return 0.0
+    way = bodies[-1].centre - bodies[0].centre
+    sideways = np.array([-downward[1], downward[0]])
+    return float(np.degrees(np.arctan2(way @ sideways, way @ downward)))
+
+
+def _look_flags(look: FilmLook, gate: GateLimits) -> list[Reason]:
+    """What the pixels lack."""
+    out = []
+    if abs(look.turned) > _TURNED:
+        out.append(Reason("tilted", f"the picture was turned by {abs(look.turned):.0f} degrees"))
+    if look.burnt > gate.burnt:
+        out.append(
+            Reason("overexposed", f"{100 * look.burnt:.1f} % of the bodies is black: over-exposed")
+        )
+    if look.white > gate.white:
+        out.append(
+            Reason(
+                "underexposed", f"{100 * look.white:.1f} % of the bodies is white: under-exposed"
+            )
+        )
+    if look.levels < gate.levels:
+        out.append(
+            Reason("low_contrast", f"the bodies have only {look.levels:.0f} different grey values")
+        )
+    if look.noise > gate.noise:
+        out.append(
+            Reason("noisy", f"noise is {100 * look.noise:.0f} % of the contrast of the bodies")
+        )
+    if look.sharpness < gate.sharpness:
+        out.append(Reason("blurred", "the edges of the bodies are blurred"))
+    if look.blocks > gate.blocks:
+        out.append(Reason("compressed", "the image was compressed so strongly that blocks show"))
     return out
 
 
@@ -216,9 +317,14 @@ def _turns_one_way(corners: FloatArray) -> bool:
     return bool((cross > 0).all() or (cross < 0).all())
 
 
-def _is_cut(points: FloatArray, size: tuple[int, int]) -> bool:
-    seen = points[~np.isnan(points).any(axis=1)]
+def _is_cut(vertebra: Vertebra, size: tuple[int, int]) -> bool:
+    seen = vertebra.points[~np.isnan(vertebra.points).any(axis=1)]
+    depth = vertebra.depth_px
+    margin = max(1.0, _AT_THE_BORDER * depth if np.isfinite(depth) else 0.0)
     x, y = seen[:, 0], seen[:, 1]
     return bool(
-        (x < 1).any() or (y < 1).any() or (x > size[1] - 2).any() or (y > size[0] - 2).any()
+        (x < margin).any()
+        or (y < margin).any()
+        or (x > size[1] - 1 - margin).any()
+        or (y > size[0] - 1 - margin).any()
     )

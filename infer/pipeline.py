@@ -17,6 +17,7 @@ from endplate.geometry.levels import check_level
 from endplate.geometry.measure import measure
 from endplate.geometry.uncertainty import rescaled
 from endplate.imaging.radiograph import Radiograph
+from endplate.infer.filmlook import look_at
 from endplate.infer.find import Anchor, Found, find_column
 from endplate.infer.gate import judge_quality
 from endplate.infer.naming_report import naming_of
@@ -217,6 +218,7 @@ class FilmReader:
             (radiograph.rows, radiograph.columns),
             self.calibrations,
             index_level,
+            look=look_at(radiograph.pixels, vertebrae, inverted=result.found.inverted),
         )
         if quality.status == "rejected":
             # points on a film that is no lateral spine mean nothing

@@ -9,6 +9,7 @@ import numpy as np
 
 from endplate.errors import InputError
 from endplate.geometry.landmarks import FloatArray
+from endplate.models.gatelimits import GateLimits
 from endplate.models.naming import NamingConfig
 
 __all__ = ["USUAL_SPREAD", "Calibrations", "PointErrors", "blur_of"]
@@ -91,6 +92,8 @@ class Calibrations:
         not explain, such as what neighbouring bodies have in common. 1 where there is none.
     provenance : dict
         Command and data that made the numbers.
+    gate : GateLimits
+        Where the quality gate rejects and flags.
     """
 
     naming: NamingConfig
@@ -100,6 +103,7 @@ class Calibrations:
     point_sd: float = 0.08
     measures: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    gate: GateLimits = field(default_factory=GateLimits)
 
     @classmethod
     def uncalibrated(cls) -> "Calibrations":
@@ -121,6 +125,7 @@ class Calibrations:
             "level_probability": self.level_probability,
             "point_sd": self.point_sd,
             "measures": {name: round(f, 3) for name, f in self.measures.items()},
+            "gate": self.gate.to_dict(),
             "provenance": dict(self.provenance),
         }
         return json.dumps(raw, indent=1) + "\n"
@@ -152,6 +157,7 @@ class Calibrations:
                 float(raw["point_sd"]),
                 {str(name): float(f) for name, f in raw["measures"].items()},
                 raw["provenance"],
+                GateLimits.from_dict(raw.get("gate", {})),
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{where}: not a calibration file ({CALIBRATION_SCHEMA})") from error

@@ -2,14 +2,14 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
 
-from endplate.datasets.coco import load_films
+from endplate.datasets.coco import load_films, read_annotations
 from endplate.datasets.film import AnnotatedFilm
 from endplate.datasets.gatebench.bones import OTHER_BONES, draw_bones
 from endplate.datasets.gatebench.degrade import DAMAGES, column_cut_off
@@ -26,11 +26,7 @@ from endplate.imaging.read import read_radiograph
 
 __all__ = ["BenchConfig", "bench", "data_films", "generated"]
 
-#: Set of the data folder, its annotations, whether they are to the point.
-_SETS: Final = (
-    ("lumbar-laterals", "annotations.json"),
-    ("whole-spine-laterals", "annotations-six-points.json"),
-)
+_SETS: Final = ("lumbar-laterals", "whole-spine-laterals")
 _CTS: Final = ("ct/chest/cxr.nii.gz", "ct/abdomen/example_ct.nii.gz", "ct/abdomen/dicom-jpeg2000")
 _FIRST_SEED: Final = 7_700_000
 """Seeds of simulated films, apart from those that networks are trained on."""
@@ -53,7 +49,7 @@ class BenchConfig:
     """
 
     data: Path | None
-    drawn: int = 6
+    drawn: int = 3
     share: int = 3
     folds: int = 5
 
@@ -110,16 +106,26 @@ def _simulated_laterals(count: int) -> Iterator[Specimen]:
 
 
 def data_films(data: Path, folds: int) -> list[tuple[AnnotatedFilm, int]]:
-    """Real lateral films of the data folder, each with the fold of its subject."""
+    """Real lateral films of the data folder, each with the fold of its subject.
+
+    With the six-point bodies where a film was read so, which are those in its middle.
+    """
     out = []
-    for folder, file in _SETS:
-        path = data / folder / file
+    for folder in _SETS:
+        path = data / folder / "annotations.json"
         if not path.is_file():
             raise InputError(f"{path}: no such file; expected the annotations of {folder}")
-        films = list(load_films(path, data / folder / "images"))
-        where = assign_folds((f.subject for f in films), folds)
-        out += [(f, where[f.subject]) for f in films]
+        metal = {f.file_name for f in read_annotations(path) if f.attributes.get("hardware")}
+        exact = path.with_name("annotations-six-points.json")
+        films = load_films(exact if exact.is_file() else path, data / folder / "images")
+        marked = [_with_metal(f) if f.name in metal else f for f in films]
+        where = assign_folds((f.subject for f in marked), folds)
+        out += [(f, where[f.subject]) for f in marked]
     return out
+
+
+def _with_metal(film: AnnotatedFilm) -> AnnotatedFilm:
+    return replace(film, attributes={**film.attributes, "hardware": True})
 
 
 def _laterals(data: Path, config: BenchConfig) -> Iterator[Specimen]:

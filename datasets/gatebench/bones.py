@@ -47,7 +47,8 @@ def _expose(total: FloatImage, rng: np.random.Generator) -> FloatImage:
     image += np.float32(rng.uniform(0.005, 0.02)) * rng.standard_normal(
         total.shape, dtype=np.float32
     )
-    return image * np.float32(0.9) + np.float32(rng.uniform(0.0, 0.08))
+    out: FloatImage = image * np.float32(0.9) + np.float32(rng.uniform(0.0, 0.08))
+    return out
 
 
 def _solid(total: FloatImage, outline: FloatArray, cortex: float, density: float) -> None:
@@ -87,7 +88,8 @@ def _ellipse(x: float, y: float, a: float, b: float, turn: float = 0.0) -> Float
     t = np.linspace(0, 2 * np.pi, 60)
     p = np.stack([a * np.cos(t), b * np.sin(t)], axis=1)
     c, s = np.cos(turn), np.sin(turn)
-    return p @ np.array([[c, s], [-s, c]]) + (x, y)
+    out: FloatArray = p @ np.array([[c, s], [-s, c]]) + np.array([x, y])
+    return out
 
 
 def _hand(total: FloatImage, rng: np.random.Generator) -> None:

@@ -101,29 +101,31 @@ def _few(film: AnnotatedFilm, rng: np.random.Generator) -> GreyImage:
 
 
 def _cut_in_front(film: AnnotatedFilm, rng: np.random.Generator) -> GreyImage:
-    """The edge of the film runs through the bodies."""
-    return _cut(film, float(rng.uniform(0.3, 0.5)))
+    """The edge of the film runs along the fronts of the bodies, through about half of them."""
+    fronts, side = _fronts(film)
+    edge = float(np.nanquantile(side * fronts, rng.uniform(0.4, 0.6))) * side
+    return _beside(film, edge, -side)
 
 
 def column_cut_off(film: AnnotatedFilm) -> GreyImage | None:
     """The part of a lateral film in front of the spine; None where it is too narrow."""
-    image = _cut(film, -0.35)
-    return image if min(image.shape) >= 2 * _depth(film) else None
+    fronts, side = _fronts(film)
+    edge = float(np.nanmax(side * fronts)) * side + 0.3 * side * _depth(film)
+    image = _beside(film, edge, side)
+    return image if min(image.shape) >= _depth(film) else None
 
 
-def _cut(film: AnnotatedFilm, share: float) -> GreyImage:
-    """What lies in front of a plumb line; `share` of the depth of the bodies is kept."""
-    lengths = [v.points[0, 0] - v.points[2, 0] for v in film.vertebrae]
-    facing_right = float(np.nanmedian(lengths)) > 0
-    tops = np.array([[v.points[0, 0], v.points[2, 0]] for v in film.vertebrae])
-    fronts, depth = tops[:, 0], _depth(film)
+def _fronts(film: AnnotatedFilm) -> tuple[FloatArray, int]:
+    """x of the front corner of each body that is foremost, and 1 if they face right, else -1."""
+    corners = np.array([v.points[[0, 5, 2], 0] for v in film.vertebrae])
+    side = 1 if float(np.nanmedian(corners[:, 0] - corners[:, 2])) > 0 else -1
+    return side * np.fmax(side * corners[:, 0], side * corners[:, 1]), side
+
+
+def _beside(film: AnnotatedFilm, edge: float, side: int) -> GreyImage:
+    """What lies right (1) or left (-1) of a plumb line."""
     h, w = film.image.shape
-    if share > 0:
-        front = float(np.nanmedian(fronts))
-    else:
-        front = float(np.nanmax(fronts) if facing_right else np.nanmin(fronts))
-    edge = front - share * depth if facing_right else front + share * depth
-    if facing_right:
+    if side > 0:
         return _crop(film, np.array([edge, 0.0]), np.array([w, h], float))
     return _crop(film, np.zeros(2), np.array([edge, h]))
 
@@ -132,7 +134,8 @@ def _crop(film: AnnotatedFilm, low: FloatArray, high: FloatArray) -> GreyImage:
     h, w = film.image.shape
     x0, y0 = np.clip(np.floor(low), 0, [w - 1, h - 1]).astype(int)
     x1, y1 = np.clip(np.ceil(high), 1, [w, h]).astype(int)
-    return np.ascontiguousarray(film.image[y0:y1, x0:x1])
+    out: GreyImage = np.ascontiguousarray(film.image[y0:y1, x0:x1])  # type: ignore[assignment]
+    return out
 
 
 def _tilted(film: AnnotatedFilm, rng: np.random.Generator) -> GreyImage:
@@ -148,7 +151,9 @@ def _tilted(film: AnnotatedFilm, rng: np.random.Generator) -> GreyImage:
 
 
 def _on_its_side(film: AnnotatedFilm, rng: np.random.Generator) -> GreyImage:
-    return np.ascontiguousarray(np.rot90(film.image, int(rng.choice([1, 3]))))
+    turned = np.rot90(film.image, int(rng.choice([1, 3])))
+    out: GreyImage = np.ascontiguousarray(turned)  # type: ignore[assignment]
+    return out
 
 
 def _jpeg(film: AnnotatedFilm, rng: np.random.Generator) -> GreyImage:
@@ -170,7 +175,8 @@ def _inverted(film: AnnotatedFilm, rng: np.random.Generator) -> GreyImage:
 
 
 def _mirrored(film: AnnotatedFilm, rng: np.random.Generator) -> GreyImage:
-    return np.ascontiguousarray(film.image[:, ::-1])
+    out: GreyImage = np.ascontiguousarray(film.image[:, ::-1])  # type: ignore[assignment]
+    return out
 
 
 def _collimated(film: AnnotatedFilm, rng: np.random.Generator) -> GreyImage:
@@ -194,7 +200,7 @@ DAMAGES: Final[dict[str, Damage]] = {
     "blurred": Damage(_blurred, ("blurred",)),
     "pale, few grey levels": Damage(_pale, ("low_contrast",)),
     "cut to 2 or 3 bodies": Damage(_few, ("few_vertebrae", "cut_by_border")),
-    "cut through the bodies": Damage(_cut_in_front, ("cut_by_border",)),
+    "cut along the bodies": Damage(_cut_in_front, ("cut_by_border",)),
     "turned by 20 to 25 degrees": Damage(_tilted, ("tilted",)),
     "on its side": Damage(_on_its_side, ("image_turned",)),
     "JPEG, strongly compressed": Damage(_jpeg, ("compressed",)),

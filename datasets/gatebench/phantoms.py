@@ -61,7 +61,8 @@ def _clouds(shape: tuple[int, int], rng: np.random.Generator) -> FloatImage:
         cells = rng.standard_normal((2**k, 2**k), dtype=np.float32)
         layer = cv2.resize(cells, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
         total += np.asarray(layer, np.float32) * np.float32(0.62**k)
-    return (total - total.min()) / max(float(np.ptp(total)), 1e-6)
+    out: FloatImage = (total - total.min()) / max(float(np.ptp(total)), 1e-6)
+    return out
 
 
 def _flat_field(shape: tuple[int, int], rng: np.random.Generator) -> FloatImage:

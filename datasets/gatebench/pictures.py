@@ -96,7 +96,7 @@ def _dicom_pictures() -> Iterator[tuple[str, str, GreyImage]]:
 def _first_frame(path: Path) -> tuple[str, FloatImage | None]:
     """Kind and grey values of the first frame, past the check of the modality; None if none."""
     from pydicom import dcmread
-    from pydicom.pixels import pixel_array
+    from pydicom.pixels.utils import pixel_array
 
     from endplate.imaging.quiet import quiet_parsing
 

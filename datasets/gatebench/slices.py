@@ -69,7 +69,8 @@ def _upright(volume: Volume) -> FloatImage:
 
 
 def _window(plane: FloatImage, low: float, high: float) -> FloatImage:
-    return np.clip((plane - low) / (high - low), 0, 1)
+    out: FloatImage = np.clip((plane - low) / (high - low), 0, 1)
+    return out
 
 
 def _picture(plane: FloatImage) -> GreyImage:

@@ -1,15 +1,19 @@
 """Every reason of the quality gate can be reached, and none comes up without its cause."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from endplate.geometry.landmarks import Vertebra
+from endplate.infer.filmlook import FilmLook
 from endplate.infer.find import Found
-from endplate.infer.gate import REASON_CODES, judge_quality
+from endplate.infer.gate import REASON_CODES, column_tilt, judge_quality
 from endplate.models.calibration import Calibrations
-from endplate.models.decode import FilmScores
+from endplate.models.decode import Candidate, FilmScores
+from endplate.models.gatelimits import GateLimits
 from endplate.study.reading import Quality
 
 from ..spine import body, column
@@ -18,6 +22,17 @@ SIZE = (800, 400)
 LEVELS = ("T11", "T12", "L1", "L2", "L3", "S1")
 BASE = {"lateral": 0.97, "frontal": 0.01, "other": 0.02, "facing_right": 0.02}
 CALIBRATIONS = Calibrations.uncalibrated()
+SOUND = FilmLook(
+    blank=False,
+    turned=0.0,
+    burnt=0.0,
+    white=0.0,
+    noise=0.05,
+    sharpness=0.6,
+    levels=120.0,
+    blocks=1.1,
+    rim=0.4,
+)
 
 
 def spine(depth: float = 80.0, sd: float = 1.0) -> list[Vertebra]:
@@ -31,16 +46,24 @@ def judge(
     index: str | None = None,
     turned: int = 0,
     inverted: bool = False,
+    look: FilmLook | None = None,
     **scores: float,
 ) -> Quality:
     values = {**BASE, "inverted": 0.01, "hardware": 0.01, **scores}
     found = Found(FilmScores(**values), None, turned, inverted, np.array([0.0, 1.0]))
     chosen = spine() if vertebrae is None else vertebrae
-    return judge_quality(found, chosen, probability, SIZE, CALIBRATIONS, index)
+    return judge_quality(found, chosen, probability, SIZE, CALIBRATIONS, index, look=look or SOUND)
 
 
 def with_body(points: np.ndarray, level: str = "L1") -> list[Vertebra]:
     return [Vertebra(level, points) if v.level == level else v for v in spine()]
+
+
+def leaning(degrees: float) -> list[Vertebra]:
+    angle = np.radians(degrees)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    middle = np.array([200.0, 400.0])
+    return [Vertebra(v.level, (v.points - middle) @ turn.T + middle) for v in spine()]
 
 
 def crossed() -> np.ndarray:
@@ -50,6 +73,14 @@ def crossed() -> np.ndarray:
 
 
 CASES = {
+    "blank_image": lambda: judge(look=replace(SOUND, blank=True)),
+    "tilted": lambda: judge(leaning(24)),
+    "overexposed": lambda: judge(look=replace(SOUND, burnt=0.5)),
+    "underexposed": lambda: judge(look=replace(SOUND, white=0.5)),
+    "low_contrast": lambda: judge(look=replace(SOUND, levels=6.0)),
+    "noisy": lambda: judge(look=replace(SOUND, noise=0.9)),
+    "blurred": lambda: judge(look=replace(SOUND, sharpness=0.01)),
+    "compressed": lambda: judge(look=replace(SOUND, blocks=6.0)),
     "not_a_spine": lambda: judge(lateral=0.1, other=0.88),
     "not_lateral": lambda: judge(lateral=0.1, frontal=0.88),
     "too_few_vertebrae": lambda: judge(spine()[:1]),
@@ -138,3 +169,51 @@ def test_the_limits_are_those_of_the_calibration():
         FilmScores(0.97, 0.01, 0.02, 0.02, 0.0, 0.0), None, 0, False, np.array([0.0, 1.0])
     )
     assert judge_quality(found, spine(), 1.0, SIZE, strict, None).status == "rejected"
+
+
+def test_a_picture_turned_in_its_frame_is_said_to_be_so_once():
+    quality = judge(leaning(24), look=replace(SOUND, turned=-20.0))
+    (reason,) = quality.reasons
+    assert reason.code == "tilted"
+
+
+def test_a_body_marked_with_metal_is_enough_for_the_flag():
+    bodies = [replace(v, hardware=v.level == "L2") for v in spine()]
+    assert [r.code for r in judge(bodies).reasons] == ["hardware"]
+
+
+def test_the_lean_of_the_column_has_a_side_and_needs_two_bodies():
+    down = np.array([0.0, 1.0])
+    upright = column_tilt(spine(), down)
+    right, left = (column_tilt(leaning(a), down) - upright for a in (-20, 20))
+    assert right == pytest.approx(-left, abs=0.1)
+    assert abs(left) == pytest.approx(20.0, abs=0.1)
+    assert column_tilt(spine()[:1], down) == 0.0
+
+
+def evident(view: float, limit: float) -> Quality:
+    """Verdict with fitted weights on a column of six bodies."""
+    bodies = spine()
+    candidates = tuple(
+        Candidate(v.centre, v.points, 0.9, np.zeros(1), v.level == "S1") for v in bodies
+    )
+    names = tuple(v.level for v in bodies)
+    named = SimpleNamespace(levels=names, candidates=candidates)
+    p = 1 / (1 + np.exp(-view))
+    scores = FilmScores(p, (1 - p) / 3, 2 * (1 - p) / 3, 0.02, 0.0, 0.0)
+    found = Found(scores, named, 0, False, np.array([0.0, 1.0]), candidates)
+    gate = GateLimits({"view": 1.0, "confidence": 1.0, "rim": 4.0}, {"rim": 0.4}, -1.0, limit)
+    calibrations = replace(CALIBRATIONS, gate=gate, lateral=0.99)
+    look = SOUND if view > -2 else replace(SOUND, rim=-0.9)
+    return judge_quality(found, bodies, 1.0, SIZE, calibrations, None, look=look)
+
+
+def test_a_good_column_makes_up_for_an_unsure_view():
+    assert evident(0.0, 0.0).status != "rejected"
+    assert evident(0.0, 9.0).status == "rejected"
+
+
+def test_the_weakest_point_is_told():
+    (reason,) = evident(-2.1, 3.0).reasons
+    assert reason.code == "not_a_spine"
+    assert "bright lines" in reason.message
