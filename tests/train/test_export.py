@@ -62,6 +62,20 @@ def test_the_network_says_what_it_is(checkpoints, exported, task):
     assert "loop.seed=4" in metadata.training["command"]
 
 
+def test_a_network_says_whether_it_has_seen_slabs_of_cts(checkpoints, tmp_path):
+    saved = torch.load(checkpoints / "detector" / "model.pt", weights_only=True)
+    _, metadata = load_checkpoint(checkpoints / "detector" / "model.pt")
+    assert not metadata.training["ct_slabs"]
+    config = saved["provenance"]["config"]
+    assert "\n  lumbar:\n    name: lumbar\n" in config
+    saved["provenance"]["config"] = config.replace(
+        "\n  lumbar:\n    name: lumbar\n", "\n  ct_slabs:\n    name: ct_slabs\n"
+    )
+    torch.save(saved, tmp_path / "model.pt")
+    _, metadata = load_checkpoint(tmp_path / "model.pt")
+    assert metadata.training["ct_slabs"]
+
+
 @pytest.mark.parametrize("task", ["detector", "refiner"])
 def test_files_hold_no_path_of_this_machine(exported, checkpoints, task):
     content = (exported / f"{task}.onnx").read_bytes()
