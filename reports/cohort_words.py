@@ -199,8 +199,8 @@ def _estimate_sentence(cohort: Cohort) -> str:
     return (
         f"The points of the films of a subject were estimated together ({together} subjects):"
         " intact bodies keep their shape from film to film, the wedge of the treated one changes"
-        f" by a random walk of {assumed.wedge_sd_deg:g} degrees from visit to visit"
-        f" ({assumed.operation:g} times that across the operation), errors have"
+        f" by a random walk of three steps of {assumed.wedge_sd_deg:g} degrees in the first year"
+        f" ({assumed.operation:g} times one step across the operation), errors and steps have"
         f" Student's t distribution; on {misread} films the points of the treated body did not fit"
         " the subject's other films and had no weight."
     )

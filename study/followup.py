@@ -229,6 +229,7 @@ def follow_subject(
         physiology=chosen.physiology,
         settings=settings,
         joint=chosen.joint,
+        days=[v.days for v in visits],
     )
     return FollowUp(
         films.subject,

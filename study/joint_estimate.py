@@ -8,12 +8,12 @@ So the points of a film t, on body j, are modelled as
 
 with one shape for each body, one scale for each film (its magnification, shared by all bodies),
 and a change of shape (`endplate.study.body_shape`) only for bodies that may change. A change
-follows a random walk from visit to visit, with wide steps across the operation. The errors have
-the covariance that the reading states, times a factor that the repeated films themselves tell (one
-for the bodies that keep their shape, one for the others), and heavy tails: a point is given the
-weight of Student's t distribution. A film whose changing body is nowhere near what the other films
-and the random walk allow, such as one whose points were put on the cement, gets next to no weight
-there.
+follows a random walk over time, fast at first, with wide steps across the operation and heavy
+tails, for a body may collapse. The errors have the covariance that the reading states, times a
+factor that the repeated films themselves tell (one for the bodies that keep their shape, one for
+the others), and heavy tails: a point is given the weight of Student's t distribution. A film whose
+changing body is nowhere near what the other films and the random walk allow, such as one whose
+points were put on the cement, gets next to no weight there.
 
 The estimate is by Gauss-Newton and expectation-maximisation. It returns points for each film, and
 their covariance within and between films: measures and their changes are then taken from the points
@@ -23,6 +23,7 @@ as always, with standard errors that know what films share.
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
@@ -32,6 +33,11 @@ from endplate.study.joint_fit import JointEstimateSettings, JointFit
 from endplate.study.reading import Reading
 
 __all__ = ["JointEstimate", "JointEstimateSettings", "estimate_jointly"]
+
+_MONTH: Final = 30.4375
+_YEAR: Final = 365.25
+#: Of films a few days apart.
+_LEAST_STEP: Final = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +82,7 @@ def estimate_jointly(
     changing: Collection[str],
     operated: Sequence[bool],
     settings: JointEstimateSettings | None = None,
+    days: Sequence[int | None] | None = None,
 ) -> JointEstimate | None:
     """Estimate the points of the films of one subject.
 
@@ -88,6 +95,8 @@ def estimate_jointly(
         Levels whose shape may change: the treated one, and others that broke or hold cement.
     operated : sequence of bool
         By film: whether it was taken after the operation.
+    days : sequence of (int or None), optional
+        By film: when, after the operation. Unknown: one step of the walk from film to film.
 
     Returns
     -------
@@ -98,9 +107,31 @@ def estimate_jointly(
     films = Films.of(readings, changing)
     if films is None:
         return None
-    fit = JointFit(films, operated, chosen)
+    fit = JointFit(films, _steps(operated, days, chosen.operation), chosen)
     fit.run()
     return _result(fit, readings)
+
+
+def _steps(
+    operated: Sequence[bool], days: Sequence[int | None] | None, operation: float
+) -> list[float]:
+    """Steps of the walk up to each film, a variance in units of one step.
+
+    A year after the operation is three steps. Most is lost early: they go by the logarithm of
+    time, so that half of the first year's are in its first three months.
+    """
+    known = days or [None] * len(operated)
+    out = [1.0]
+    for t in range(1, len(operated)):
+        before, now = known[t - 1], known[t]
+        if operated[t] and not operated[t - 1]:
+            out.append(operation**2)
+        elif before is None or now is None:
+            out.append(1.0)
+        else:
+            walked = abs(math.log1p(max(now, 0) / _MONTH) - math.log1p(max(before, 0) / _MONTH))
+            out.append(max(3.0 * walked / math.log1p(_YEAR / _MONTH), _LEAST_STEP))
+    return out
 
 
 def _result(fit: JointFit, readings: Sequence[Reading]) -> JointEstimate:

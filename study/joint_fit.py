@@ -35,13 +35,13 @@ class JointEstimateSettings:
         What the points of a body that keeps its shape differ by from film to film, over its depth:
         it is never seen from quite the same side.
     wedge_sd_deg, height_sd, concavity_sd, depth_sd, shear_sd : float
-        Standard deviation of a change from one visit to the next: wedge in degrees, height as a
-        share of the posterior height, the others of the depth. Published losses of correction are
-        1 to 6 degrees with deviations of 1 to 4 over a year, which is about three such steps.
+        Standard deviation of a change over one step: wedge in degrees, height as a share of the
+        posterior height, the others of the depth. Published losses of correction are 1 to 6
+        degrees with deviations of 1 to 4 over a year, which is about three such steps.
     operation : float
         By how much wider the step across the operation is.
     tails : float
-        Degrees of freedom of the errors' distribution.
+        Degrees of freedom of the distributions of errors and of steps.
     misread : float
         Probability that the points of a changing body are nowhere near it.
     misread_width : float
@@ -82,7 +82,7 @@ class JointFit:
     """Parameters in one vector: shapes (12 each), poses (3 each), changes (7 each), scales."""
 
     def __init__(
-        self, films: Films, operated: Sequence[bool], settings: JointEstimateSettings
+        self, films: Films, steps: Sequence[float], settings: JointEstimateSettings
     ) -> None:
         self.films, self.settings = films, settings
         self.seen = [
@@ -96,7 +96,7 @@ class JointFit:
         self.gated = np.zeros(len(self.seen), bool)
         self._lay_out()
         self._begin()
-        self._set_prior(operated)
+        self._set_prior(steps)
 
     def _lay_out(self) -> None:
         bodies = len(self.films.levels)
@@ -131,14 +131,25 @@ class JointFit:
         out: FloatArray = self.z[at : at + 12].reshape(6, 2)
         return out
 
-    def _set_prior(self, operated: Sequence[bool]) -> None:
+    def _set_prior(self, steps: Sequence[float]) -> None:
         self.centre = self.z.copy()
-        prior = np.zeros((self.size, self.size))
+        self.loose = np.zeros((self.size, self.size))
         frame = np.arange(self.scale_at)
-        prior[frame, frame] = _LOOSE**-2
+        self.loose[frame, frame] = _LOOSE**-2
+        own = np.arange(self.scale_at, self.size)
+        self.loose[own, own] += _SCALE_SD**-2
+        # Magnification is relative: the mean scale is that of the shapes.
+        self.loose[np.ix_(own, own)] += 100.0
+        self.step_precision = {
+            (t, j): (self.settings.step_sd * math.sqrt(steps[t])) ** -2 for t, j in self.change_at
+        }
+        self.step_weight = {key: np.ones(_K) for key in self.change_at}
+
+    def _prior(self) -> FloatArray:
+        """Precision of the parameters before any film: loose, but for the walk of the changes."""
+        prior = self.loose.copy()
         for (t, j), at in self.change_at.items():
-            wide = self.settings.operation if operated[t] and not operated[t - 1] else 1.0
-            precise = np.diag((self.settings.step_sd * wide) ** -2)
+            precise = np.diag(self.step_precision[t, j] * self.step_weight[t, j])
             now = slice(at, at + _K)
             prior[now, now] += precise
             if t > 1:
@@ -146,11 +157,19 @@ class JointFit:
                 prior[before, before] += precise
                 prior[now, before] -= precise
                 prior[before, now] -= precise
-        own = np.arange(self.scale_at, self.size)
-        prior[own, own] += _SCALE_SD**-2
-        # Magnification is relative: the mean scale is that of the shapes.
-        prior[np.ix_(own, own)] += 100.0
-        self.prior = prior
+        return prior
+
+    def _weigh_steps(self) -> None:
+        """A step far beyond its spread is held back less: a body may collapse."""
+        for (t, j), at in self.change_at.items():
+            slope = np.zeros((_K, self.size))
+            slope[:, at : at + _K] = np.eye(_K)
+            if t > 1:
+                slope[:, self.change_at[t - 1, j] : self.change_at[t - 1, j] + _K] = -np.eye(_K)
+            square = (slope @ self.z) ** 2 + ((slope @ self.spread) * slope).sum(axis=1)
+            distance = square * self.step_precision[t, j]
+            tails = self.settings.tails
+            self.step_weight[t, j] = (tails + 1.0) / (tails + distance)
 
     def model(self, i: int) -> tuple[FloatArray, FloatArray, np.ndarray]:
         """(12,) points of one body on one film, their slopes, and the parameters these are of."""
@@ -192,13 +211,14 @@ class JointFit:
         for _ in range(self.settings.rounds):
             before = self.factor.copy()
             self._weigh()
+            self._weigh_steps()
             self._solve()
             if np.abs(self.factor / before - 1).max() < 0.02:
                 break
 
     def _solve(self) -> None:
-        left = self.prior.copy()
-        right = self.prior @ (self.centre - self.z)
+        left = self._prior()
+        right = left @ (self.centre - self.z)
         for i, y in enumerate(self.y):
             points, slopes, columns = self.model(i)
             gain = slopes.T @ np.linalg.inv(self._error(i))

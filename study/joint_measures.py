@@ -75,6 +75,7 @@ def measure_films(
     physiology: Physiology,
     settings: MeasureSettings,
     joint: JointEstimateSettings | None = None,
+    days: Sequence[int | None] | None = None,
 ) -> MeasuredFilms:
     """Measure the films of one subject.
 
@@ -84,7 +85,7 @@ def measure_films(
         In the order of time, levels named alike.
     index_level : str
         Empty if it is not known; films are then measured one by one.
-    changing, operated
+    changing, operated, days
         As for `estimate_jointly`.
     estimate : str
         One of `ESTIMATES`.
@@ -103,7 +104,7 @@ def measure_films(
     )
     together = None
     if wanted and index_level:
-        together = estimate_jointly(readings, changing, operated, joint)
+        together = estimate_jointly(readings, changing, operated, joint, days)
     level = index_level or None
     if together is None:
         return MeasuredFilms(
