@@ -148,6 +148,10 @@ def main() -> None:
         rejected = Counter(row["path"] for row in table(outputs[1] / "rejects.csv"))
         print(f"{options.files} files, {options.hostile} hostile, {KILLS} kills, {calm:.0f} s calm")
         print("same tables:", same)
+        for name in ("films.csv", "measurements.csv", "rejects.csv"):
+            calm_lines, other = ((o / name).read_text().splitlines() for o in outputs)
+            for line in sorted({*calm_lines} ^ {*other})[:6]:
+                print(f"  {name} of {'calm' if line in calm_lines else 'chaos'} alone: {line}")
         print("same readings:", readings(outputs[0]) == readings(outputs[1]))
         print("every good film measured once:", all(measured[path] == 1 for path in good))
         print("every file has one outcome:", sum((measured + rejected).values()) == options.files)
