@@ -63,9 +63,6 @@ VARIANTS: Final = (
     Variant("count", "10 real subjects of each set, and simulated", "dataset=all subjects=10"),
     Variant("width", "half as wide", f"dataset=all {NARROW}"),
     Variant("width", "half as wide again", f"dataset=all {WIDE}"),
-    Variant("crop", "crop of 1.45 depths in place of 1.8", "dataset=all refiner.extent=1.45"),
-    Variant("overlay", "without drawn overlays", "dataset=all refiner_task.augment.overlay=0"),
-    Variant("wedge", "without wedge warps", "dataset=all refiner_task.wedge_share=0"),
 )
 #: Ways of reading with the same network, from the row "real and simulated films".
 READINGS: Final = {
