@@ -123,12 +123,17 @@ def test_column_is_found_without_labels() -> None:
         assert np.linalg.norm(off) < 4
 
 
-def test_networks_for_films_are_flagged_on_ct(data_dir: Path) -> None:
+def test_networks_read_a_ct_and_those_for_films_are_flagged(data_dir: Path) -> None:
     ct = read_nifti(data_dir / "ct" / "abdomen" / "example_ct.nii.gz")
-    result = read_ct_slab(ct, FilmReader(threads=1))
+    reader = FilmReader(threads=1)
+    result = read_ct_slab(ct, reader)
     reading = result.reading
     assert reading.quality.status == "flagged"
-    assert "network_not_for_ct" in {r.code for r in reading.quality.reasons}
+    assert "network_not_for_ct" not in {r.code for r in reading.quality.reasons}
+    assert [v.level for v in reading.vertebrae][-6:] == ["L1", "L2", "L3", "L4", "L5", "S1"]
+    reader.detector.metadata.training.pop("ct_slabs")  # type: ignore[attr-defined]
+    for_films = read_ct_slab(ct, reader).reading
+    assert "network_not_for_ct" in {r.code for r in for_films.quality.reasons}
     assert len(reading.vertebrae) >= 3
     for vertebra in reading.vertebrae:
         assert vertebra.points_mm is not None
