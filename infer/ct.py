@@ -36,8 +36,8 @@ _COARSE_MM: Final = 2.6
 _TRAINED_ON_SLABS: Final = "ct_slabs"
 _UNPROVEN: Final = Reason(
     "network_not_for_ct",
-    "these networks were trained on films only; on two CTs they found 16 bodies of 20, with a"
-    " median point error of 2 mm, and named every one wrongly: check all, or give --labels MASK",
+    "these networks were trained on films only; such networks named every body of two CTs wrongly:"
+    " check all, or give --labels MASK",
 )
 #: Networks that know films see more in a thick slab with soft tissue than in a thin one.
 _FILM_THICKNESS: Final = 24.0

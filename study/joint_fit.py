@@ -37,7 +37,8 @@ class JointEstimateSettings:
     wedge_sd_deg, height_sd, concavity_sd, depth_sd, shear_sd : float
         Standard deviation of a change over one step: wedge in degrees, height as a share of the
         posterior height, the others of the depth. Published losses of correction are 1 to 6
-        degrees with deviations of 1 to 4 over a year, which is about three such steps.
+        degrees with deviations of 1 to 4 over a year, which is about three such steps; the wedge
+        is given twice that, for a narrower walk understates great losses and says so too rarely.
     operation : float
         By how much wider the step across the operation is.
     tails : float
@@ -52,7 +53,7 @@ class JointEstimateSettings:
     """
 
     outline_sd: float = 0.01
-    wedge_sd_deg: float = 3.0
+    wedge_sd_deg: float = 6.0
     height_sd: float = 0.04
     concavity_sd: float = 0.02
     depth_sd: float = 0.015
