@@ -50,7 +50,7 @@ class DotRefiner:
             out[:, k] = 30 * bright - d2 / (2 * (0.06 * cells) ** 2)
         if self.marks is None:
             return [out]
-        return [out, np.tile(np.float32(self.marks), (n, 1))]
+        return [out, np.tile(np.array(self.marks, dtype=np.float32), (n, 1))]
 
 
 class Finder:

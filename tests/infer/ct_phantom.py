@@ -209,10 +209,10 @@ def _draw(bone, labels, affine, body, centre, axes) -> None:
         for y in fine[1]:
             for z in fine[2]:
                 add(border, np.array([x, y, z]), 1 / float(np.prod(steps)))
-    share = share.reshape(k.shape)
+    shaped = share.reshape(k.shape)
     part = np.s_[a[2] : b[2], a[1] : b[1], a[0] : b[0]]
-    bone[part] = np.maximum(bone[part], share)
-    labels[part][share >= 0.5] = verse_number(body[0])
+    bone[part] = np.maximum(bone[part], shaped)
+    labels[part][shaped >= 0.5] = verse_number(body[0])
 
 
 def _inside(local: Array, body) -> npt.NDArray[np.bool_]:

@@ -88,7 +88,7 @@ def test_compression_leaves_blocks():
 def test_the_size_of_a_film_makes_no_difference():
     large = cv2.resize(film(), None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
     bodies = [Vertebra(v.level, (v.points + 0.5) * 2 - 0.5) for v in spine()]
-    look = look_at(np.asarray(large), bodies)
+    look = look_at(np.asarray(large, dtype=np.uint8), bodies)
     assert look.sharpness == pytest.approx(SOUND.sharpness, rel=0.25)
     assert look.burnt == pytest.approx(SOUND.burnt, abs=0.02)
 

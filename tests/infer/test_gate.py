@@ -201,7 +201,7 @@ def evident(view: float, limit: float) -> Quality:
     named = SimpleNamespace(levels=names, candidates=candidates)
     p = 1 / (1 + np.exp(-view))
     scores = FilmScores(p, (1 - p) / 3, 2 * (1 - p) / 3, 0.02, 0.0, 0.0)
-    found = Found(scores, named, 0, False, np.array([0.0, 1.0]), candidates)
+    found = Found(scores, named, 0, False, np.array([0.0, 1.0]), candidates)  # type: ignore[arg-type]
     gate = GateLimits({"view": 1.0, "confidence": 1.0, "rim": 4.0}, {"rim": 0.4}, -1.0, limit)
     calibrations = replace(CALIBRATIONS, gate=gate, lateral=0.99)
     look = SOUND if view > -2 else replace(SOUND, rim=-0.9)

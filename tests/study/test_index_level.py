@@ -13,6 +13,7 @@ from endplate.infer.commands.follow_request import FollowUpRequest, follow_up
 from endplate.infer.commands.series import landmark_readings
 from endplate.reports.followup_words import index_text, sentences
 from endplate.study.index_level import DOUBTFUL_BELOW, find_index_level
+from endplate.study.reading import Reading
 
 
 def straight(reading, changed):
@@ -99,7 +100,7 @@ def test_marks_that_are_missed_or_wrong():
     """Simulated subjects: one mark in six is missed, one body in twenty wrongly marked."""
     plan = plan_cohort(8, 31)
     rng = np.random.default_rng(31)
-    films = {s.subject: [] for s in plan}
+    films: dict[str, list[Reading]] = {s.subject: [] for s in plan}
     for reading in landmark_readings(plan, 0.5, 31):
         bodies = tuple(
             replace(

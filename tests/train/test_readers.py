@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def annotated(tmp_path: Path) -> Path:
     return tmp_path / "annotations.json"
 
 
-def detections(annotated: Path, shift: float) -> list[dict]:
+def detections(annotated: Path, shift: float) -> list[dict[str, Any]]:
     """Another model's output: the same bodies moved, each twice, with scores."""
     out = []
     for a in json.loads(annotated.read_text())["annotations"]:

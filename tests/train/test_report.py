@@ -222,7 +222,7 @@ def test_a_step_left_out_keeps_its_figures(tmp_path: Path, results, monkeypatch)
     assert page.read_text() == text
 
 
-def real_values(results, folder: Path) -> dict:
+def real_values(results, folder: Path) -> dict[str, object]:
     groups = {"lumbar": results[:12], "whole_spine": results[12:]}
     values = film_figures(groups)
     plot_films(groups, values["naming"], folder)
