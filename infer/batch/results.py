@@ -74,15 +74,20 @@ class FilmResults:
         found = no_results(self.setup.results)
         if reading.quality.status == "rejected":
             return found
+        header: Dataset | None = None
         for kind in self.setup.results:
             request = ResultRequest(
                 (kind,), self.setup.uid_root, True, None, self.setup.index_level
             )
             try:
-                header = self._header(task)
+                if header is None:
+                    header = self._header(task)
                 made = build_dicom_results(reading, header, "the film", request, pixels)
-            except EndplateError as error:
-                found["note"] = found["note"] or " ".join(str(error).split())[:300]
+            except MemoryError:
+                raise
+            except Exception as error:  # a fault of one object must not cost the reading
+                said = "" if isinstance(error, EndplateError) else f"{type(error).__name__}: "
+                found["note"] = found["note"] or said + " ".join(str(error).split())[:300]
                 continue
             for name, dataset in made:
                 place = result_name("dicom", task.number, f"-{name}.dcm")

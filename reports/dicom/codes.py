@@ -218,6 +218,20 @@ STANDARD_CODES: Final[dict[str, Code]] = {
     "report": Code("126000", "DCM", "Imaging Measurement Report"),
     "intelligence": Code("123110", "DCM", "Artificial Intelligence"),
     "unknown": Code("114010", "DCM", "Value unknown"),
+    "group": Code("125007", "DCM", "Measurement Group"),
+    "tracking name": Code("112039", "DCM", "Tracking Identifier"),
+    "tracking uid": Code("112040", "DCM", "Tracking Unique Identifier"),
+    "finding": Code("121071", "DCM", "Finding"),
+    "site": Code("363698007", "SCT", "Finding Site"),
+    "topography": Code("106233006", "SCT", "Topographical modifier"),
+    "algorithm": Code("111001", "DCM", "Algorithm Name"),
+    "algorithm version": Code("111003", "DCM", "Algorithm Version"),
+    "algorithm parameters": Code("111002", "DCM", "Algorithm Parameters"),
+    "algorithm family": Code("111000", "DCM", "Algorithm Family"),
+    "time point": Code("C2348792", "UMLS", "Time Point"),
+    "time point type": Code("126072", "DCM", "Time Point Type"),
+    "method": Code("370129005", "SCT", "Measurement Method"),
+    "region": Code("111030", "DCM", "Image Region"),
 }
 
 #: Single concepts of our own: what a group is about, and what is said of a reading.

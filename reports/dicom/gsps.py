@@ -19,6 +19,7 @@ from endplate.geometry.measurement import Measurement
 from endplate.reports.dicom.charset import UTF_8
 from endplate.reports.dicom.codes import LINES, UNITS
 from endplate.reports.dicom.film import Film, names_as_they_are
+from endplate.reports.dicom.gsps_lines import LineCutter
 from endplate.reports.dicom.gsps_text import TextPlacer
 from endplate.reports.dicom.sr import MANUFACTURER, created_at, stamp
 from endplate.reports.dicom.uids import UidMaker
@@ -28,7 +29,6 @@ from endplate.study.reading import Reading
 __all__ = ["build_gsps"]
 
 _SERIES_NUMBER: Final = 9102
-_HALF_PIXEL: Final = 0.5
 #: Short name of the angles that are drawn, and whether behind the spine.
 _ANGLES: Final = {
     "regional_kyphosis_deg": ("RK", True),
@@ -123,11 +123,12 @@ def _annotations(
 ) -> list[pr.GraphicAnnotation]:
     index = choose_index(reading, index_level)
     level = None if index is None else index.level
-    placer = TextPlacer(int(film.header.Columns), int(film.header.Rows))
-    angles = [_angle(reading, name, level, placer) for name in _ANGLES]
+    size = int(film.header.Columns), int(film.header.Rows)
+    placer, cutter = TextPlacer(*size), LineCutter(*size)
+    angles = [_angle(reading, name, level, placer, cutter) for name in _ANGLES]
     lines = [line for drawn in angles for line in drawn[0]]
     contents: tuple[tuple[list[pr.GraphicObject], list[pr.TextObject]], ...] = (
-        ([o for v in reading.vertebrae for o in _body(v)], []),
+        ([o for v in reading.vertebrae for o in _body(v, cutter)], []),
         ([], [t for v in reading.vertebrae for t in _name(v, level, placer)]),
         (lines, [text for drawn in angles for text in drawn[1]]),
         ([], [_numbers(reading, level, placer)]),
@@ -144,16 +145,17 @@ def _annotations(
     ]
 
 
-def _object(kind: str, points: FloatArray) -> pr.GraphicObject:
-    return pr.GraphicObject(kind, points + _HALF_PIXEL, "PIXEL")
+def _drawn(points: FloatArray, cutter: LineCutter) -> list[pr.GraphicObject]:
+    """A line as far as it lies on the film."""
+    return [pr.GraphicObject("POLYLINE", part, "PIXEL") for part in cutter.polylines(points)]
 
 
-def _body(vertebra: Vertebra) -> list[pr.GraphicObject]:
+def _body(vertebra: Vertebra, cutter: LineCutter) -> list[pr.GraphicObject]:
     """Outline through the points that were seen, closed where all corners were."""
     points = np.array([vertebra.point(name) for name in POINTS if vertebra.has(name)])
     if vertebra.has(*CORNERS):
         points = np.vstack([points, points[:1]])
-    return [_object("POLYLINE", points)] if len(points) > 1 else []
+    return _drawn(points, cutter)
 
 
 def _name(vertebra: Vertebra, index: str | None, placer: TextPlacer) -> list[pr.TextObject]:
@@ -177,7 +179,7 @@ def _sides(vertebra: Vertebra) -> tuple[FloatArray | None, FloatArray | None]:
 
 
 def _angle(
-    reading: Reading, name: str, level: str | None, placer: TextPlacer
+    reading: Reading, name: str, level: str | None, placer: TextPlacer, cutter: LineCutter
 ) -> tuple[list[pr.GraphicObject], list[pr.TextObject]]:
     """The two lines of an angle drawn out to one side, and its value where there is room: before
     the spine between their ends, behind it at the end of the lower one.
@@ -187,7 +189,8 @@ def _angle(
     if measurement is None:
         return [], []
     bodies = {v.level: v for v in reading.vertebrae}
-    objects, starts, tips = [], [], []
+    objects: list[pr.GraphicObject] = []
+    starts, tips = [], []
     for landmark in measurement.between:
         line, _, of_level = landmark.rstrip(")").partition("(")
         body = bodies.get(of_level)
@@ -199,7 +202,7 @@ def _angle(
         tip = end + (end - start) * (0.9 if behind else 0.5)
         if not np.isfinite(tip).all():
             return [], []
-        objects.append(_object("POLYLINE", np.array([start, tip])))
+        objects += _drawn(np.array([start, tip]), cutter)
         starts.append(start)
         tips.append(tip)
     middle: FloatArray = np.mean(tips, axis=0)

@@ -25,8 +25,10 @@ from pydicom.dataset import Dataset
 from endplate import __version__
 from endplate.errors import InputError
 from endplate.reports.dicom.codes import LOCAL_SCHEME, STANDARD_CODES
+from endplate.reports.dicom.encode import add_content
 from endplate.reports.dicom.film import Film, names_as_they_are
-from endplate.reports.dicom.sr_groups import GroupContext, coded, measurement_groups
+from endplate.reports.dicom.sr_groups import GroupContext, measurement_groups
+from endplate.reports.dicom.sr_reading import coded, reading_group
 from endplate.reports.dicom.uids import UidMaker
 from endplate.study.reading import Reading
 
@@ -61,13 +63,11 @@ def build_sr(
     InputError
         If the time of the reading is no ISO time.
     """
-    context = GroupContext(reading, film, uids, time_point)
     created = created_at(reading)
-    first, *others = measurement_groups(context)
     report = sr.MeasurementReport(
         observation_context=_observers(reading, uids),
         procedure_reported=coded(STANDARD_CODES["procedure"]),
-        imaging_measurements=[first],
+        imaging_measurements=[reading_group(reading, film, uids, time_point)],
         title=coded(STANDARD_CODES["report"]),
     )
     document = sr.Comprehensive3DSR(
@@ -97,11 +97,10 @@ def build_sr(
             )
         ],
     )
-    # The first group alone refers to all the evidence there is. The other groups are added
-    # here because the constructor copies and searches its content several times over.
-    container = document.ContentSequence[-1]
-    container.ContentSequence.extend(item for group in others for item in group)
     stamp(document, created)
+    # The first group alone refers to all the evidence there is; the others are added as bytes.
+    groups = measurement_groups(GroupContext(reading, film, uids, time_point))
+    add_content(document, groups)
     return document
 
 

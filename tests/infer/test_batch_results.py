@@ -15,7 +15,11 @@ pytest.importorskip("highdicom", reason="needs the extra dicom")
 
 from endplate.errors import InputError, MissingDependency
 from endplate.imaging.pseudonyms import load_key
+from endplate.infer.batch import results as batch_results
+from endplate.infer.batch.sink import open_sink
+from endplate.infer.batch.task import CellSetup, Task
 from endplate.infer.cli import main
+from endplate.infer.dicom_results import build_dicom_results
 from endplate.reports.dicom.readback import read_sr
 from endplate.study.reading import Reading
 from endplate.study.serialise import reading_from_dict
@@ -138,3 +142,23 @@ def test_what_is_missing_is_said_at_once(
     with pytest.raises(MissingDependency, match=r"endplate\[dicom\]"):
         run(export, tmp_path / "out", results=("sr",))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_fault_of_one_object_costs_neither_the_others_nor_the_reading(
+    export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(reading: Reading, header: Any, name: str, request: Any, pixels: Any) -> Any:
+        if request.kinds == ("sr",):
+            raise ValueError("something unforeseen")
+        return build_dicom_results(reading, header, name, request, pixels)
+
+    monkeypatch.setattr(batch_results, "build_dicom_results", faulty)
+    out = tmp_path / "out"
+    run(export, out, **_CALM)
+    setup = CellSetup(output=str(out), created="", results=("sr", "gsps"))
+    results = batch_results.FilmResults(setup, open_sink(str(out)), None)
+    found = results.write(
+        Task(1, "a", str(export / "a")), reading(out, 1), lambda: np.zeros((1, 1))
+    )
+    assert found["written"] == ["gsps"]
+    assert found["note"] == "ValueError: something unforeseen"

@@ -43,7 +43,7 @@ def test_standard_codes_are_in_the_dictionaries_with_their_meaning(scheme: str) 
 
 def test_codes_keep_the_lengths_of_the_standard() -> None:
     for code in all_codes():
-        assert code.scheme in ("SCT", "DCM", "UCUM", LOCAL_SCHEME)
+        assert code.scheme in ("SCT", "DCM", "UCUM", "UMLS", LOCAL_SCHEME)
         assert 0 < len(code.value) <= 16, code
         assert 0 < len(code.meaning) <= 64, code
 
