@@ -16,6 +16,7 @@ from endplate.imaging.radiograph import Radiograph
 from endplate.review.ct_films import SlabPicture
 from endplate.review.desk import Desk, NotThere
 from endplate.review.exports import KINDS, NO_SR, coco_zip, export_reading, measurements_csv
+from endplate.review.film_values import has_sr
 from endplate.review.films import pixel_bytes
 from endplate.review.guard import MAX_BODY, Guard, GuardRules
 from endplate.review.people import Doorkeeper, Session
@@ -198,7 +199,7 @@ def _add_exports(app: FastAPI, desk: Desk) -> None:
         if kind not in KINDS:
             raise HTTPException(404)
         sheet = desk.sheet(session.person, key)
-        if kind == "sr" and not desk.has_sr(sheet):
+        if kind == "sr" and not has_sr(sheet, desk.shelf):
             raise InputError(NO_SR)
 
         def film() -> Any:

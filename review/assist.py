@@ -24,14 +24,24 @@ from endplate.infer.square import (
 )
 from endplate.models.resample import ImagePyramid
 
-__all__ = ["Assistant", "SnapStore", "body_at", "level_at"]
+__all__ = [
+    "LEAST_MASS",
+    "Assistant",
+    "SnapStore",
+    "body_at",
+    "clearness",
+    "level_at",
+    "refuse_twice",
+]
 
 _MOST_SNAPS: Final = 5000
 #: A body that the refiner moved further than this, in depths, was not the one clicked.
 _FAR: Final = 0.8
-#: Least mean mass of the heat maps of a body. Bodies of public films gave 0.82 or more; places
-#: beside the spine of simulated films mostly less than 0.8.
-_LEAST_MASS: Final = 0.8
+#: Centres of two bodies are further apart than this, in depths.
+_SAME: Final = 0.5
+#: Least mean mass of the heat maps of a body: the greatest hundredth that 99 % of the bodies of
+#: simulated films pass; see ``benchmarks/assist.py``, which tries it on real ones too.
+LEAST_MASS: Final = 0.91
 
 
 class SnapStore:
@@ -105,18 +115,30 @@ class Assistant:
         InputError
             If the networks are not installed, or find no body there.
         """
-        reader = self._load()
+        found = self.look(film, body, down, inverted=inverted)
         stretch = stretch_of(film.calibration)
         rough = to_square(body, stretch)
-        with self._lock:
-            pyramid = self._pyramid_of(film, inverted)
-            errors = reader.calibrations.points
-            (found,) = refine(pyramid, [rough], reader.refiner, errors, [down * stretch])
         apart = np.hypot(*(np.nanmean(found.points, axis=0) - np.nanmean(rough, axis=0)))
-        if not apart <= _FAR * found.depth or not _clear(found):
+        if not apart <= _FAR * found.depth or clearness(found) < LEAST_MASS:
             raise InputError("no vertebral body was found there; place its corners by hand")
         points = from_square(found.points, stretch)
         return Vertebra(level, points, shrink_covariance(found.covariance, stretch))
+
+    def look(
+        self, film: Radiograph, body: FloatArray, down: FloatArray, *, inverted: bool = False
+    ) -> Refined:
+        """What the refiner makes of rough points, in square pixels, whether a body is there or not.
+
+        Parameters and errors are those of `snap`.
+        """
+        reader = self._load()
+        stretch = stretch_of(film.calibration)
+        with self._lock:
+            pyramid = self._pyramid_of(film, inverted)
+            errors = reader.calibrations.points
+            rough = to_square(body, stretch)
+            (found,) = refine(pyramid, [rough], reader.refiner, errors, [down * stretch])
+        return found
 
     def _pyramid_of(self, film: Radiograph, inverted: bool) -> ImagePyramid:
         name = f"{film.sha256} {inverted}"
@@ -139,10 +161,23 @@ class Assistant:
             return self._reader
 
 
-def _clear(found: Refined) -> bool:
-    """Whether the network saw the points that it placed."""
+def clearness(found: Refined) -> float:
+    """How clearly the network saw the points that it placed: their mean mass, 0 to 1."""
     seen = np.isfinite(found.points[:, 0])
-    return bool(np.mean(found.mass[seen]) >= _LEAST_MASS)
+    return float(np.mean(found.mass[seen]))
+
+
+def refuse_twice(placed: Vertebra, others: Sequence[Vertebra]) -> None:
+    """Refuse a body that lies on one that is marked already.
+
+    Raises
+    ------
+    InputError
+        If the centre of another lies within half its depth.
+    """
+    for other in others:
+        if np.hypot(*(placed.centre - other.centre)) < _SAME * other.depth_px:
+            raise InputError(f"{other.level} is marked there already")
 
 
 def level_at(vertebrae: Sequence[Vertebra], y: float) -> str:

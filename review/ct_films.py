@@ -14,9 +14,10 @@ from endplate.errors import EndplateError, InputError
 from endplate.geometry.landmarks import Vertebra
 from endplate.imaging.ct.read import looks_like_ct, read_ct
 from endplate.imaging.ct.slab import WINDOW, coronal_strip, parallel_slab, strip_map
-from endplate.imaging.ct.slab_file import SLAB_SUFFIX, Sheet, read_sheet
+from endplate.imaging.ct.slab_file import Sheet
 from endplate.imaging.ct.volume import Volume
-from endplate.review.library import FilmEntry, Library
+from endplate.review.ct_sheets import find_sheet, keep_sheet, make_sheet
+from endplate.review.library import FilmEntry, Library, Summary
 
 __all__ = ["ASIDE", "STEP", "VIEW_WINDOW", "CtFilms", "SlabPicture", "strip_values"]
 
@@ -56,16 +57,18 @@ class CtFilms:
 
     def __init__(self, library: Library, places: Callable[[FilmEntry], Iterable[Path]]) -> None:
         self.library, self.places = library, places
-        self._sheets: dict[str, Sheet | None] = {}
+        self._sheets: dict[str, Sheet | InputError] = {}
         self._volume: tuple[str, Volume] | None = None
         self._pictures: OrderedDict[tuple[str, str], _Pixels] = OrderedDict()
         self._lock = threading.RLock()
 
     def sheet(self, entry: FilmEntry) -> Sheet | None:
-        """The map of the slab that was read, None if it was not kept."""
-        if entry.key not in self._sheets:
-            self._sheets[entry.key] = self._find_sheet(entry)
-        return self._sheets[entry.key]
+        """The map of the slab that was read, None if it was not kept and cannot be made anew.
+
+        Making it anew reads the CT, which takes seconds, the first time.
+        """
+        known = self._sheet(entry)
+        return known if isinstance(known, Sheet) else None
 
     def is_there(self, entry: FilmEntry) -> bool:
         """Whether something lies where the CT should; it is looked into when it is shown."""
@@ -128,26 +131,49 @@ class CtFilms:
             if known is not None:
                 self._pictures.move_to_end((entry.key, name))
                 return known
-            sheet = self.sheet(entry)
-            if sheet is None:
-                raise InputError(
-                    "the map of this slab was not kept; score the CT again to see its slabs"
-                )
+            sheet = self._sheet(entry)
+            if isinstance(sheet, InputError):
+                raise sheet
             pixels = cut(self._ct(entry, sheet), sheet)
             self._pictures[entry.key, name] = pixels
             while sum(p.nbytes for p in self._pictures.values()) > _CACHE_BYTES:
                 self._pictures.popitem(last=False)
             return pixels
 
+    def _sheet(self, entry: FilmEntry) -> Sheet | InputError:
+        """The map, or why there is none; of what the reading that counts goes back to."""
+        root = entry.root
+        with self._lock:
+            if root.id not in self._sheets:
+                try:
+                    self._sheets[root.id] = self._find_sheet(entry, root)
+                except InputError as error:
+                    self._sheets[root.id] = error
+            return self._sheets[root.id]
+
+    def _find_sheet(self, entry: FilmEntry, root: Summary) -> Sheet:
+        reading = self.library.reading(root)
+        beside = self.library.folder / root.file
+        kept = find_sheet(reading, beside, self.library.own, self.places(entry))
+        if kept is not None:
+            return kept
+        self._volume = None
+        ct, path = self._read(entry)
+        sheet = make_sheet(reading, ct, [path.parent, *self.places(entry)])
+        keep_sheet(self.library.own, reading, sheet)
+        self._volume = (entry.key, _around(ct, sheet))
+        return sheet
+
     def _ct(self, entry: FilmEntry, sheet: Sheet) -> Volume:
         """The CT around the spine; whole ones are too large to keep."""
         if not self.is_open(entry):
             self._volume = None  # two at a time would be too large
-            self._volume = (entry.key, _around(self._read(entry), sheet))
+            self._volume = (entry.key, _around(self._read(entry)[0], sheet))
         assert self._volume is not None, "it was just read"
         return self._volume[1]
 
-    def _read(self, entry: FilmEntry) -> Volume:
+    def _read(self, entry: FilmEntry) -> tuple[Volume, Path]:
+        """The whole CT, and where it lies."""
         wanted = entry.current.values["sha256"]
         tried = 0
         for path in self.places(entry):
@@ -161,23 +187,11 @@ class CtFilms:
             except EndplateError:
                 continue
             if ct.provenance.sha256 == wanted:
-                return ct
+                return ct, path
         raise InputError(
             "the CT was not found; name the folder that holds it with --films when starting"
             " endplate review"
         )
-
-    def _find_sheet(self, entry: FilmEntry) -> Sheet | None:
-        for summary in entry.summaries:
-            reading = self.library.folder / summary.file
-            path = reading.with_name(f"{reading.stem}{SLAB_SUFFIX}")
-            try:
-                sheet = read_sheet(path) if path.is_file() else None
-            except EndplateError:
-                continue
-            if sheet is not None and sheet.sha256 == summary.values["sha256"]:
-                return sheet
-        return None
 
 
 def strip_values(sheet: Sheet, vertebrae: Iterable[Vertebra]) -> dict[str, Any]:

@@ -2,56 +2,42 @@
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Any, Final
-
-import numpy as np
 
 from endplate.checked import Record
 from endplate.errors import EndplateError, InputError
 from endplate.geometry.catalogue import CATALOGUE, FLAGS
-from endplate.geometry.landmarks import Vertebra
-from endplate.geometry.levels import LEVELS, POINTS, REGULAR_LEVELS, check_level
+from endplate.geometry.levels import LEVELS, POINTS, REGULAR_LEVELS
 from endplate.imaging.radiograph import Radiograph
 from endplate.infer.dicom_results import require_dicom_results
-from endplate.review.assist import Assistant, SnapStore, body_at, level_at
+from endplate.review.assist import Assistant
 from endplate.review.audit import AuditTrail
 from endplate.review.blinded import BlindedStudy, StudyPlan, blank_reading
-from endplate.review.ct_films import ASIDE, STEP, strip_values
 from endplate.review.editing import (
     BRIEF,
     POSITIONS,
     Edit,
     calibration_of,
-    marks_of,
     measure_edit,
     measurements_to_wire,
     read_edit,
     vertebra_to_wire,
 )
+from endplate.review.film_values import NO_HELP_ON_CT, Sheet, film_values, hidden_values
 from endplate.review.films import FilmShelf
-from endplate.review.in_space import asides_of
 from endplate.review.library import FilmEntry, Library
 from endplate.review.people import Person, Session
+from endplate.review.placing import Placer
 from endplate.review.signing import Signer, read_signature
 from endplate.study.reading import Reading
 
 __all__ = ["Desk", "NotThere"]
 
 _KEPT_READINGS: Final = 64
-_NO_HELP_ON_CT: Final = "the networks were trained on films; place the corners by hand on a CT"
 
 
 class NotThere(EndplateError):
     """No film or reading of that key."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sheet:
-    """A film as one person may see it: its entry and the reading that editing starts from."""
-
-    entry: FilmEntry
-    reading: Reading
 
 
 class Desk:
@@ -77,7 +63,7 @@ class Desk:
         self.audit = AuditTrail(library.own / "audit.jsonl")
         self.signer = Signer(library, self.audit)
         self.study = BlindedStudy(library, plan, self.audit) if plan is not None else None
-        self.snaps = SnapStore()
+        self.placer = Placer(assistant, shelf)
         self._readings: OrderedDict[str, Reading] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -138,64 +124,10 @@ class Desk:
     def film(self, person: Person, key: str, reading_id: str = "") -> dict[str, Any]:
         """What the viewer shows of a film."""
         sheet = self.sheet(person, key, reading_id)
-        reading, source = sheet.reading, sheet.reading.source
-        fractured, index = marks_of(reading)
-        blinded = self.study is not None
-        return {
-            "key": key,
-            "name": "" if blinded else source.path.replace("\\", "/").rpartition("/")[2],
-            "subject": "" if blinded else source.patient_id,
-            "date": "" if blinded else source.study_date,
-            "inverted": _is_inverted(sheet.entry),
-            "has_sr": self.has_sr(sheet) and not blinded,
-            "rows": source.rows,
-            "columns": source.columns,
-            "found": self.shelf.is_there(sheet.entry),
-            "ct": self._ct(sheet),
-            "assist": _NO_HELP_ON_CT if sheet.entry.is_ct else "",
-            "reading": reading.id,
-            "current": reading.id if blinded else sheet.entry.current.id,
-            "reader": reading.reader.name,
-            "reader_kind": reading.reader.kind,
-            "created": reading.created,
-            "signed": (
-                self.study.is_done(person, key) if self.study is not None else sheet.entry.is_signed
-            ),
-            "status": reading.quality.status,
-            "reasons": [
-                {"code": r.code, "message": r.message}
-                for r in reading.quality.reasons
-                if not r.code.startswith(("fracture_", "index_"))
-            ],
-            "facing": source.facing,
-            "position": source.position,
-            "spacing_mm": reading.calibration.spacing_mm,
-            "calibration": reading.calibration.source,
-            "aspect": reading.calibration.scale_xy[1] / reading.calibration.scale_xy[0],
-            "index_level": index,
-            "vertebrae": [
-                {**vertebra_to_wire(v, f"r{i}", v.level in fractured), **self._aside(sheet, v)}
-                for i, v in enumerate(reading.vertebrae)
-            ],
-            "measurements": measurements_to_wire(reading.measurements),
-        }
-
-    def _ct(self, sheet: Sheet) -> dict[str, Any] | None:
-        """How the page scrolls through the slabs of a CT; None for films."""
-        known = self.shelf.cts.sheet(sheet.entry) if sheet.entry.is_ct else None
-        if known is None:
-            return None
-        strip = strip_values(known, sheet.reading.vertebrae)
-        return {"aside": ASIDE, "step": STEP, "strip": strip}
-
-    def _aside(self, sheet: Sheet, vertebra: Vertebra) -> dict[str, Any]:
-        known = self.shelf.cts.sheet(sheet.entry) if sheet.entry.is_ct else None
-        return {} if known is None else {"aside": asides_of(vertebra, known.slab)}
-
-    def has_sr(self, sheet: Sheet) -> bool:
-        """Whether a structured report can be made: of a DICOM film, under its own identity."""
-        modality = sheet.reading.source.modality
-        return modality not in ("", "CT") and not self.shelf.is_hidden(sheet.entry)
+        values = film_values(key, sheet, self.shelf)
+        if self.study is not None:
+            return {**values, **hidden_values(sheet), "signed": self.study.is_done(person, key)}
+        return values
 
     def history(self, person: Person, key: str) -> dict[str, Any]:
         """Readings and audit lines of a film, the last first."""
@@ -235,14 +167,7 @@ class Desk:
         """
         edit, sheet = self._edit(person, key, record)
         self._refuse_help(sheet)
-        film = self.shelf.radiograph(sheet.entry)
-        x = record.number("x", record.get("x"), 0.0, float(film.columns))
-        y = record.number("y", record.get("y"), 0.0, float(film.rows))
-        wanted = record.text("level", default="")
-        level = check_level(wanted) if wanted else level_at(edit.vertebrae, y)
-        body, down = body_at(edit.vertebrae, x, y, level, film.rows)
-        vertebra = self.assistant.snap(film, body, level, down, inverted=_is_inverted(sheet.entry))
-        return vertebra_to_wire(vertebra, f"s{self.snaps.put(vertebra)}")
+        return self.placer.add(sheet, edit, record)
 
     def snap_body(self, person: Person, key: str, record: Record) -> dict[str, Any]:
         """The body ``level`` of an edit, placed anew by the networks.
@@ -254,23 +179,7 @@ class Desk:
         """
         edit, sheet = self._edit(person, key, record)
         self._refuse_help(sheet)
-        level = record.choice("level", LEVELS)
-        place = next((i for i, v in enumerate(edit.vertebrae) if v.level == level), None)
-        if place is None:
-            raise record.fail("level", level, "a level of the edit")
-        body = edit.vertebrae[place]
-        points = np.array(body.points)
-        corners = points[[0, 2]] if level == "S1" else points[[0, 2, 3, 5]]
-        if np.isnan(corners).any():
-            raise InputError(f"{level}: place its corners first")
-        before = edit.vertebrae[max(place - 1, 0)].centre
-        after = edit.vertebrae[min(place + 1, len(edit.vertebrae) - 1)].centre
-        down = after - before if len(edit.vertebrae) > 1 else np.array([0.0, 1.0])
-        film = self.shelf.radiograph(sheet.entry)
-        vertebra = self.assistant.snap(
-            film, points, level, down, inverted=_is_inverted(sheet.entry)
-        )
-        return vertebra_to_wire(vertebra, f"s{self.snaps.put(vertebra)}")
+        return self.placer.snap(sheet, edit, record)
 
     def calibrate(self, person: Person, key: str, record: Record) -> dict[str, Any]:
         """Spacing from two clicks ``first``, ``second`` and the length ``mm``."""
@@ -324,10 +233,10 @@ class Desk:
         sheet = self.sheet(person, key, "" if self.study is not None else base)
         known = self.shelf.cts.sheet(sheet.entry) if sheet.entry.is_ct else None
         slab = None if known is None else known.slab
-        return read_edit(record, sheet.reading, self.snaps, slab), sheet
+        return read_edit(record, sheet.reading, self.placer.snaps, slab), sheet
 
     def _refuse_help(self, sheet: Sheet) -> None:
-        reason = self.help_missing() or (_NO_HELP_ON_CT if sheet.entry.is_ct else "")
+        reason = self.help_missing() or (NO_HELP_ON_CT if sheet.entry.is_ct else "")
         if reason:
             raise InputError(reason)
 
@@ -348,11 +257,6 @@ class Desk:
             while len(self._readings) > _KEPT_READINGS:
                 self._readings.popitem(last=False)
         return reading
-
-
-def _is_inverted(entry: FilmEntry) -> bool:
-    """Whether bone is dark on the film, by any of its readings: a person's does not repeat it."""
-    return any("contrast_inverted" in s.values["reasons"] for s in entry.summaries)
 
 
 def _has_sr() -> bool:

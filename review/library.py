@@ -98,6 +98,15 @@ class FilmEntry:
         return max(leaves, key=lambda s: (s.values["kind"] == "person", s.values["created"]))
 
     @property
+    def root(self) -> Summary:
+        """The reading that the one that counts goes back to, whose picture the points lie on."""
+        by_id = {s.id: s for s in self.summaries}
+        found = self.current
+        for _ in self.summaries:
+            found = by_id.get(found.values["parent"], found)
+        return found
+
+    @property
     def is_ct(self) -> bool:
         """Whether what was read is the slab of a CT."""
         return bool(self.summaries[0].values["modality"] == "CT")

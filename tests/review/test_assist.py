@@ -1,15 +1,18 @@
 """The networks place a body at a click, whatever the shape of the pixels."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
+from endplate.datasets.coco import load_films
 from endplate.datasets.simulator.api import simulate_film
 from endplate.errors import InputError
 from endplate.geometry.calibration import Calibration
 from endplate.imaging.radiograph import Radiograph
 from endplate.infer.square import from_square, stretch_of, to_square
-from endplate.review.assist import Assistant, body_at, level_at
+from endplate.review.assist import Assistant, body_at, level_at, refuse_twice
 
 DOWN = np.array([0.0, 1.0])
 
@@ -70,3 +73,30 @@ def test_names_for_a_new_body(film):
     top = film.vertebrae[0]
     assert level_at((), 5.0) == "L1"
     assert level_at((top,), float(top.centre[1]) + 99.0) != top.level
+
+
+def test_one_click_adds_each_body_of_real_films(helper, data_dir):
+    folder = data_dir / "lumbar-laterals"
+    for shown in load_films(folder / "annotations.json", folder / "images")[:2]:
+        picture = Radiograph(shown.image, Calibration(None, "none"), shown.name, shown.name)
+        whole = [v for v in shown.vertebrae if np.isfinite(v.points).all()]
+        assert len(whole) >= 3
+        for body in whole:
+            others = [v for v in shown.vertebrae if v is not body]
+            x, y = body.centre + 0.1 * body.depth_px
+            rough, down = body_at(others, x, y, body.level, shown.image.shape[0])
+            placed = helper.snap(picture, rough, body.level, down)
+            refuse_twice(placed, others)
+            assert np.median(np.hypot(*(placed.points - body.points).T)) < 0.1 * body.depth_px
+            forward = body.points[0] - body.points[2]
+            x, y = body.centre - 2 * forward
+            rough, down = body_at(others, x, y, body.level, shown.image.shape[0])
+            with pytest.raises(InputError, match="by hand"):
+                helper.snap(picture, rough, body.level, down)
+
+
+def test_no_second_body_on_one_that_is_marked(film):
+    body, other = film.vertebrae[1:3]
+    refuse_twice(body, [other])
+    with pytest.raises(InputError, match=f"{body.level} is marked there already"):
+        refuse_twice(other, [replace(other, level=body.level)])

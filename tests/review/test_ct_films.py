@@ -1,6 +1,8 @@
 """A CT in the review: slabs to either side, the strip, and where moved points lie in space."""
 
+import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,18 +10,22 @@ import pytest
 from endplate.errors import InputError
 from endplate.geometry.levels import POINTS
 from endplate.geometry.spatial import SPATIAL_MEASURES
+from endplate.imaging.ct.column import find_column_line
 from endplate.imaging.ct.read import read_ct
 from endplate.imaging.ct.slab import cut_slab, parallel_slab
 from endplate.imaging.ct.slab_file import read_sheet, write_sheet
-from endplate.reports.reading_json import read_reading
+from endplate.reports.reading_json import read_reading, write_reading
 from endplate.review.app import build_app
 from endplate.review.assist import Assistant
 from endplate.review.ct_films import ASIDE
+from endplate.review.ct_sheets import make_sheet
 from endplate.review.desk import Desk
 from endplate.review.films import FilmShelf
+from endplate.review.from_store import check_out
 from endplate.review.guard import GuardRules
 from endplate.review.library import Library
 from endplate.review.people import Doorkeeper, Person
+from endplate.study.reading import Reader
 
 from .conftest import COOKIE, HOST, Browser, wire
 
@@ -33,6 +39,12 @@ def review(work, *films):
     (row,) = browser.films()
     assert row["modality"] == "CT"
     return browser, row["key"]
+
+
+def grey(browser, key):
+    """Grey values of the slab 4 mm to the left."""
+    answer = browser.get(f"/api/films/{key}/pixels?aside=4")
+    return np.frombuffer(answer.content, "<u2").astype(float)
 
 
 def test_the_map_of_a_slab_survives_its_file(scored_ct, tmp_path):
@@ -143,13 +155,88 @@ def test_a_ct_elsewhere_another_ct_and_none(ct_work):
     assert "--films" in refused.json()["error"]
 
 
+def test_a_map_that_was_not_kept_is_made_anew_from_the_segmentation(ct_work):
+    browser, key = review(ct_work, ct_work / "ct")
+    before = browser.get(f"/api/films/{key}").json()
+    picture = grey(browser, key)
+    (ct_work / "out" / "chest.nii.gz-slab.json").unlink()
+    (ct_work / "elsewhere").mkdir()
+    (ct_work / "labels.nii.gz").rename(ct_work / "elsewhere" / "mask.nii.gz")
+    browser, key = review(ct_work, ct_work / "ct", ct_work / "elsewhere")
+    assert browser.get(f"/api/films/{key}").json() == before
+    assert grey(browser, key) == pytest.approx(picture, abs=2)
+    # it is kept: the segmentation is not needed again, nor is the CT to tell where points lie
+    shutil.rmtree(ct_work / "elsewhere")
+    browser, key = review(ct_work)
+    assert browser.get(f"/api/films/{key}").json()["ct"] == before["ct"]
+
+
+def test_a_map_of_a_reading_by_networks_is_made_anew_from_the_ct(ct_work):
+    ct = read_ct(ct_work / "ct" / "chest.nii.gz")
+    path = ct_work / "out" / "chest.nii.gz.json"
+    read = read_reading(path)
+    slab = cut_slab(ct, find_column_line(ct))
+    rows, columns = slab.pixels.shape
+    vertebrae = tuple(replace(v, points=slab.to_pixels(v.points_mm)) for v in read.vertebrae)
+    reading = replace(
+        read,
+        reader=Reader("model", "endplate", "0.1.0", "ab" * 32),
+        source=replace(read.source, rows=rows, columns=columns),
+        vertebrae=vertebrae,
+    )
+    made = make_sheet(reading, ct, [])
+    assert made.size == (rows, columns)
+    points = np.array([[10.0, 20.0], [60.0, 80.0]])
+    assert made.slab.to_patient(points) == pytest.approx(slab.to_patient(points))
+    path.unlink()
+    path.with_name("chest.nii.gz-slab.json").unlink()
+    write_reading(path, reading)
+    browser, key = review(ct_work, ct_work / "ct")
+    film = browser.get(f"/api/films/{key}").json()
+    assert [name for name, *_ in film["ct"]["strip"]["centres"]] == ["T12", "L1", "L2"]
+    with pytest.raises(InputError, match="score the CT again"):
+        make_sheet(replace(reading, source=replace(reading.source, rows=rows + 1)), ct, [])
+
+
+def test_ct_readings_of_a_store_show_their_slabs(ct_work):
+    pytest.importorskip("sqlalchemy", reason="needs the extra store")
+    from endplate.study.store.store import Filed, open_store
+
+    where = str(ct_work / "store.sqlite")
+    with open_store(where) as store:
+        store.add([Filed(read_reading(ct_work / "out" / "chest.nii.gz.json"))])
+    results = (ct_work / "out").rename(ct_work / "results")
+    check_out(where, ct_work / "out").close()
+    # the folder that the store was filled from holds the map; without it the CT and labels do
+    browser, key = review(ct_work, ct_work / "ct", results)
+    film = browser.get(f"/api/films/{key}").json()
+    assert film["ct"] is not None
+    picture = grey(browser, key)
+    shutil.rmtree(results)
+    browser, key = review(ct_work, ct_work / "ct", ct_work)
+    assert browser.get(f"/api/films/{key}").json()["ct"] == film["ct"]
+    assert grey(browser, key) == pytest.approx(picture, abs=2)
+
+
+def test_a_map_of_another_slab_is_not_taken(ct_work):
+    path = ct_work / "out" / "chest.nii.gz-slab.json"
+    values = json.loads(path.read_text())
+    values["first_front_mm"] += 3.0
+    path.write_text(json.dumps(values))
+    browser, key = review(ct_work, ct_work / "ct")
+    assert browser.get(f"/api/films/{key}").json()["ct"] is None
+
+
 def test_without_the_map_the_page_says_what_to_do(ct_work):
     (ct_work / "out" / "chest.nii.gz-slab.json").unlink()
     browser, key = review(ct_work, ct_work / "ct")
     film = browser.get(f"/api/films/{key}").json()
     assert film["ct"] is None
     refused = browser.get(f"/api/films/{key}/pixels")
-    assert "score the CT again" in refused.json()["error"]
+    error = refused.json()["error"]
+    assert "score the CT again" in error
+    assert "segmentation" in error
+    assert str(ct_work) not in error
     edit = wire(film)
     edit["vertebrae"][1]["points"][0][0] += 5
     browser.post(f"/api/films/{key}/sign", {**edit, "verdict": "flagged"})

@@ -11,6 +11,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -86,6 +87,27 @@ def test_the_server_serves_and_keeps_a_second_one_off(results):
             urllib.request.urlopen(address, timeout=20)
         with pytest.raises(InputError, match="another endplate review"):
             review(ReviewOptions(str(results)))
+
+
+def test_answers_on_a_kept_connection_come_at_once(results):
+    """The second half of an answer does not wait 40 ms until the first is acknowledged."""
+    with serving(results) as (address, query):
+        host = address.removeprefix("http://").rstrip("/")
+        connection = http.client.HTTPConnection(host, timeout=20)
+        connection.request("GET", f"/{query}")
+        entered = connection.getresponse()
+        entered.read()
+        cookie = str(entered.getheader("set-cookie")).partition(";")[0]
+        spent = []
+        for _ in range(25):
+            begun = time.perf_counter()
+            connection.request("GET", "/api/session", headers={"cookie": cookie})
+            answer = connection.getresponse()
+            answer.read()
+            spent.append(time.perf_counter() - begun)
+            assert answer.status == 200
+        connection.close()
+        assert min(spent) < 0.03
 
 
 @pytest.fixture
