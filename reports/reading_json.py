@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from importlib.resources import files
+from math import isfinite
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,12 +72,25 @@ def _spread(value: object, line: str) -> str:
     line : str
         Line break and indent of what surrounds the value.
     """
-    inner = line + " "
     if isinstance(value, dict) and value:
-        fields = [f"{_QUOTED(name)}: {_spread(v, inner)}" for name, v in value.items()]
+        inner = line + " "
+        fields = [f"{_QUOTED(name)}: {_field(v, inner)}" for name, v in value.items()]
         return f"{{{inner}{f',{inner}'.join(fields)}{line}}}"
     if isinstance(value, list | tuple) and any(isinstance(v, _SPREAD) for v in value):
-        return f"[{inner}{f',{inner}'.join(_spread(v, inner) for v in value)}{line}]"
+        inner = line + " "
+        return f"[{inner}{f',{inner}'.join([_spread(v, inner) for v in value])}{line}]"
     if isinstance(value, str):
         return _QUOTED(value)
     return _PLAIN(value)
+
+
+def _field(value: object, line: str) -> str:
+    """The same; most fields are numbers and short texts, which need no encoder."""
+    kind = type(value)
+    if kind is str:
+        return _QUOTED(value)
+    if kind is float and isfinite(value):  # type: ignore[arg-type]
+        return repr(value)
+    if value is None:
+        return "null"
+    return _spread(value, line)

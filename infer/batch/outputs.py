@@ -88,10 +88,11 @@ class _Outputs:
             return f"{verdict.line.number:07d}"
         return verdict.line.path
 
-    def reading(self, verdict: Verdict) -> Reading:
-        """The reading of a film, from its file."""
+    def reading(self, verdict: Verdict) -> tuple[Reading, dict[str, Any]]:
+        """The reading of a film from its file, and its plain values."""
         name = result_name("readings", verdict.line.number, ".json")
-        return reading_from_dict(json.loads(self.sink.read(name)), name)
+        values: dict[str, Any] = json.loads(self.sink.read(name))
+        return reading_from_dict(values, name), values
 
     def rejects(self, verdicts: Verdicts) -> Iterator[tuple[Any, ...]]:
         """Rows of the reject table; counts all files on the way."""
@@ -203,14 +204,14 @@ def _file_readings(
     """
     with MeasurementTable(out.drafts, have_parquet()) as table:
 
-        def readings() -> Iterator[tuple[Reading, bool]]:
+        def readings() -> Iterator[tuple[Reading, bool, dict[str, Any]]]:
             for verdict in verdicts:
                 if verdict.outcome not in _READ:
                     continue
-                reading = out.reading(verdict)
+                reading, values = out.reading(verdict)
                 if verdict.outcome in _GOOD:
-                    table.add(measurement_rows(verdict, reading))
-                yield reading, verdict.outcome == "measured"
+                    table.add(*measurement_rows(verdict, reading))
+                yield reading, verdict.outcome == "measured", values
                 progress.step()
 
         source = readings()
@@ -220,7 +221,9 @@ def _file_readings(
 
 
 def _fill_store(
-    out: _Outputs, content: dict[str, Any], readings: Iterator[tuple[Reading, bool]]
+    out: _Outputs,
+    content: dict[str, Any],
+    readings: Iterator[tuple[Reading, bool, dict[str, Any]]],
 ) -> str | None:
     """Put all readings into the store; where it is, None if its packages are not installed."""
     try:

@@ -24,7 +24,7 @@ def fill_store(
     sink: Sink,
     journal: Journal,
     manifest: dict[str, Any],
-    readings: Iterable[tuple[Reading, bool]],
+    readings: Iterable[tuple[Reading, bool, dict[str, Any]]],
 ) -> str:
     """Add the readings that the store lacks.
 
@@ -32,8 +32,8 @@ def fill_store(
     ----------
     manifest : dict
         Of the run.
-    readings : iterable of (Reading, bool)
-        And whether the reading is the one of its study to measure.
+    readings : iterable of (Reading, bool, dict)
+        Whether the reading is the one of its study to measure, and its plain values.
 
     Returns
     -------

@@ -2,10 +2,10 @@
 
 import csv
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from endplate.infer.batch.settle import Verdict
 from endplate.study.reading import Reading
@@ -38,39 +38,43 @@ COLUMNS: Final[dict[str, type]] = {
 }
 _ROWS_OF_A_GROUP: Final = 50_000
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+#: How many of the columns say the same of all measurements of a film.
+_OF_FILM: Final = 12
+
+Row: TypeAlias = tuple[Any, ...]
 
 
-def measurement_rows(verdict: Verdict, reading: Reading) -> Iterator[dict[str, Any]]:
-    """A row for each measurement of a film. Missing numbers are None."""
+def measurement_rows(verdict: Verdict, reading: Reading) -> tuple[Row, list[Row]]:
+    """The measurements of a film as rows of `COLUMNS`. Missing numbers are None.
+
+    Returns
+    -------
+    (tuple, list of tuple)
+        The first columns, which are the same in all rows, and the others of each row.
+    """
     source = reading.source
-    film = {
-        "file": verdict.line.number,
-        "path": source.path,
-        "subject": source.patient_id,
-        "study_uid": source.study_uid,
-        "instance_uid": source.instance_uid,
-        "study_date": source.study_date,
-        "position": source.position or "",
-        "measured": verdict.outcome == "measured",
-        "status": reading.quality.status,
-        "reasons": " ".join(r.code for r in reading.quality.reasons),
-        "reading": reading.id,
-        "calibration": reading.calibration.source,
-    }
-    for m in reading.measurements:
-        low, high = m.interval90
-        yield {
-            **film,
-            "name": m.name,
-            "level": m.level,
-            "between": " ".join(m.between),
-            "value": _number(m.value),
-            "unit": m.unit,
-            "se": _number(m.se),
-            "low90": _number(low),
-            "high90": _number(high),
-            "flags": " ".join(m.flags),
-        }
+    film = (
+        verdict.line.number,
+        source.path,
+        source.patient_id,
+        source.study_uid,
+        source.instance_uid,
+        source.study_date,
+        source.position or "",
+        verdict.outcome == "measured",
+        reading.quality.status,
+        " ".join(r.code for r in reading.quality.reasons),
+        reading.id,
+        reading.calibration.source,
+    )
+    rows = [
+        (
+            *(m.name, m.level, " ".join(m.between), _number(m.value), m.unit, _number(m.se)),
+            *(_number(m.interval90[0]), _number(m.interval90[1]), " ".join(m.flags)),
+        )
+        for m in reading.measurements
+    ]
+    return film, rows
 
 
 def have_parquet() -> bool:
@@ -100,35 +104,29 @@ class MeasurementTable:
         file = self._stack.enter_context(
             (folder / "measurements.csv").open("w", encoding="utf-8", newline="")
         )
-        self._csv = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        self._csv.writeheader()
-        self._group: list[dict[str, Any]] = []
-        self._flush: Callable[[list[dict[str, Any]]], None] | None = None
+        self._csv = csv.writer(file, lineterminator="\n")
+        self._csv.writerow(COLUMNS)
+        self._parquet: _ParquetFile | None = None
         if parquet:
-            self._flush = self._stack.enter_context(_ParquetFile(folder / "measurements.parquet"))
+            self._parquet = self._stack.enter_context(_ParquetFile(folder / "measurements.parquet"))
 
     def __enter__(self) -> "MeasurementTable":
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._flush is not None:
-            self._flush(self._group)
         self._stack.close()
 
-    def add(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Add rows."""
-        for row in rows:
-            self._csv.writerow({name: _cell(value) for name, value in row.items()})
-            self.rows += 1
-            if self._flush is not None:
-                self._group.append(row)
-                if len(self._group) >= _ROWS_OF_A_GROUP:
-                    self._flush(self._group)
-                    self._group = []
+    def add(self, film: Row, rows: Sequence[Row]) -> None:
+        """Add the rows of a film, as `measurement_rows` gives them."""
+        shared = [_cell(value) for value in film]
+        self._csv.writerows([*shared, *map(_cell, row)] for row in rows)
+        self.rows += len(rows)
+        if self._parquet is not None:
+            self._parquet.add(film, rows)
 
 
 class _ParquetFile:
-    """A Parquet file to which groups of rows are added."""
+    """A Parquet file to which rows are added."""
 
     def __init__(self, path: Path) -> None:
         import pyarrow
@@ -140,18 +138,35 @@ class _ParquetFile:
             float: pyarrow.float64(),
             bool: pyarrow.bool_(),
         }
-        self._table = pyarrow.Table
+        self._array, self._table = pyarrow.array, pyarrow.Table
         self._schema = pyarrow.schema([(name, kinds[kind]) for name, kind in COLUMNS.items()])
         self._writer = pyarrow.parquet.ParquetWriter(path, self._schema, compression="zstd")
+        self._group: tuple[list[Any], ...] = tuple([] for _ in COLUMNS)
 
     def __enter__(self) -> "_ParquetFile":
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._flush()
         self._writer.close()
 
-    def __call__(self, rows: list[dict[str, Any]]) -> None:
-        self._writer.write_table(self._table.from_pylist(rows, schema=self._schema))
+    def add(self, film: Row, rows: Sequence[Row]) -> None:
+        """Add rows, which are written a large group at once."""
+        for column, value in zip(self._group[:_OF_FILM], film, strict=True):
+            column.extend([value] * len(rows))
+        for column, values in zip(self._group[_OF_FILM:], zip(*rows, strict=True), strict=False):
+            column.extend(values)
+        if len(self._group[0]) >= _ROWS_OF_A_GROUP:
+            self._flush()
+
+    def _flush(self) -> None:
+        arrays = [
+            self._array(column, type=field.type)
+            for column, field in zip(self._group, self._schema, strict=True)
+        ]
+        self._writer.write_table(self._table.from_arrays(arrays, schema=self._schema))
+        for column in self._group:
+            column.clear()
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> int:

@@ -47,10 +47,13 @@ class Filed:
     reading : Reading
     chosen : bool
         Whether its image is the one of its study to measure.
+    values : mapping, optional
+        The plain values of the reading (`reading_to_dict`), where they are at hand.
     """
 
     reading: Reading
     chosen: bool = True
+    values: Mapping[str, Any] | None = None
 
 
 def open_store(where: str | Path) -> "Store":
@@ -309,7 +312,7 @@ def _reading_row(filed: Filed, run: str | None) -> dict[str, Any]:
         "position": reading.source.position,
         "calibration": reading.calibration.source,
         "chosen": filed.chosen,
-        "content": reading_to_dict(reading),
+        "content": reading_to_dict(reading) if filed.values is None else dict(filed.values),
     }
 
 
