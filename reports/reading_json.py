@@ -86,11 +86,10 @@ def _spread(value: object, line: str) -> str:
 
 def _field(value: object, line: str) -> str:
     """The same; most fields are numbers and short texts, which need no encoder."""
-    kind = type(value)
-    if kind is str:
+    if isinstance(value, str):
         return _QUOTED(value)
-    if kind is float and isfinite(value):  # type: ignore[arg-type]
-        return repr(value)
+    if isinstance(value, float) and isfinite(value):
+        return float.__repr__(value)
     if value is None:
         return "null"
     return _spread(value, line)
