@@ -124,7 +124,7 @@ def time_drag(page: Page) -> tuple[list[float], list[float]]:
     page.mouse.move(x, y)
     page.mouse.down()
     page.mouse.move(x + 5, y)
-    page.wait_for_function("!endplate.current.asking")
+    page.wait_for_function("!endplate.current.measuring.asking")
     page.evaluate(
         """() => {
             const seen = { moves: [], answered: 0, taken: [], frames: [] };
@@ -148,7 +148,7 @@ def time_drag(page: Page) -> tuple[list[float], list[float]]:
     )
     for i in range(240):
         page.mouse.move(x + 5 + i % 23, y + i % 31)
-    page.wait_for_function("!endplate.current.asking")
+    page.wait_for_function("!endplate.current.measuring.asking")
     seen: dict[str, list[float]] = page.evaluate("seen")
     page.mouse.up()
     gaps = [b - a for a, b in itertools.pairwise(seen["frames"])]

@@ -15,7 +15,7 @@ from endplate.errors import EndplateError, InputError
 from endplate.imaging.radiograph import Radiograph
 from endplate.review.ct_films import SlabPicture
 from endplate.review.desk import Desk, NotThere
-from endplate.review.exports import KINDS, NO_SR, coco_zip, export_reading, measurements_csv
+from endplate.review.exports import ALL, KINDS, NO_SR, coco_zip, export_reading, measurements_csv
 from endplate.review.film_values import has_sr
 from endplate.review.films import pixel_bytes
 from endplate.review.guard import MAX_BODY, Guard, GuardRules
@@ -196,16 +196,17 @@ def _add_exports(app: FastAPI, desk: Desk) -> None:
     @app.get("/api/films/{key}/export/{kind}")
     def one(key: str, kind: str, session: SessionOf) -> Response:
         _not_blinded(desk)
-        if kind not in KINDS:
+        if kind != ALL and kind not in KINDS:
             raise HTTPException(404)
         sheet = desk.sheet(session.person, key)
-        if kind == "sr" and not has_sr(sheet, desk.shelf):
+        sr = has_sr(sheet, desk.shelf)
+        if kind == "sr" and not sr:
             raise InputError(NO_SR)
 
         def film() -> Any:
             return desk.shelf.radiograph(sheet.entry), desk.shelf.path(sheet.entry)
 
-        done = export_reading(kind, sheet.reading, film, f"endplate-{key[:8]}")
+        done = export_reading(kind, sheet.reading, film, f"endplate-{key[:8]}", sr)
         values = {"reading": sheet.reading.id, "film": key, "kind": kind}
         desk.audit.write(session.person.name, session.person.role, "export", **values)
         return Response(done.data, 200, _attachment(done.name), done.media_type)

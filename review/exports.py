@@ -24,8 +24,10 @@ from endplate.reports.reading_json import reading_text
 from endplate.review.editing import marks_of
 from endplate.study.reading import Reading
 
-__all__ = ["KINDS", "NO_SR", "Download", "coco_zip", "export_reading", "measurements_csv"]
+__all__ = ["ALL", "KINDS", "NO_SR", "Download", "coco_zip", "export_reading", "measurements_csv"]
 
+#: Every kind, in one zip.
+ALL: Final = "all"
 #: Why there is no structured report of a film.
 NO_SR: Final = (
     "there is no SR of this film: it is no DICOM radiograph, or it is reviewed under a pseudonym,"
@@ -48,9 +50,9 @@ class Download:
 
 
 def export_reading(
-    kind: str, reading: Reading, film: Callable[[], tuple[Radiograph, Path]], name: str
+    kind: str, reading: Reading, film: Callable[[], tuple[Radiograph, Path]], name: str, sr: bool
 ) -> Download:
-    """One reading in one of the `KINDS`.
+    """One reading in one of the `KINDS`, or `ALL` of them.
 
     Parameters
     ----------
@@ -58,12 +60,16 @@ def export_reading(
         Gives the film and its file, where the kind needs them.
     name : str
         Stem of the download.
+    sr : bool
+        Whether `ALL` may hold a structured report.
 
     Raises
     ------
     EndplateError
         If the film cannot be found, or a package is missing.
     """
+    if kind == ALL:
+        return _all(reading, film, name, sr)
     return KINDS[kind](reading, film, name)
 
 
@@ -200,3 +206,18 @@ KINDS: Final[dict[str, Callable[[Reading, _Film, str], Download]]] = {
     "json": _json,
     "sr": _sr,
 }
+
+
+def _all(reading: Reading, film: _Film, name: str, sr: bool) -> Download:
+    """Everything that can be made of the reading, in one zip."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for kind, make in KINDS.items():
+            if kind == "sr" and not sr:
+                continue
+            try:
+                done = make(reading, film, name)
+            except EndplateError:
+                continue  # no picture of a film that is gone, no SR without its packages
+            archive.writestr(done.name, done.data)
+    return Download(f"{name}.zip", "application/zip", out.getvalue())

@@ -51,7 +51,7 @@ export function ask({ title, body = [], buttons }) {
     const form = el("form", { method: "dialog" }, heading, ...body, row);
     const dialog = el("dialog", { "aria-labelledby": "dialog-title" }, form);
     for (const [value, text, kind] of buttons) {
-      row.append(el("button", { value, class: kind || "", text }));
+      row.append(el("button", { value, class: kind || "", formnovalidate: !value, text }));
     }
     dialog.addEventListener("close", () => {
       dialog.remove();

@@ -106,6 +106,17 @@ export function centre(v) {
   return [sum[0] / seen.length, sum[1] / seen.length];
 }
 
+// The part of a film that is marked, [left, top, right, bottom] with a body's depth around it; null
+// if nothing is.
+export function marked(doc) {
+  const points = doc.vertebrae.flatMap((v) => v.points.filter(Boolean));
+  if (!points.length) return null;
+  const depths = doc.vertebrae.map(depth).filter((x) => x > 0);
+  const room = depths.length ? Math.max(...depths) : 40;
+  const [xs, ys] = [0, 1].map((k) => points.map((p) => p[k]));
+  return [Math.min(...xs) - room, Math.min(...ys) - room, Math.max(...xs) + room, Math.max(...ys) + room];
+}
+
 export function depth(v) {
   const [a, b] = [v.points[SA], v.points[SP]];
   return a && b ? Math.hypot(a[0] - b[0], a[1] - b[1]) : NaN;

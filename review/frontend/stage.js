@@ -2,16 +2,16 @@
 
 import { el, rem, svg } from "./dom.js";
 import { fitCanvas } from "./film.js";
-import { nearestPoint } from "./model.js";
+import { marked, nearestPoint } from "./model.js";
 import { drawOverlay } from "./overlay.js";
-import { fit, pan, toFilm, zoomAt } from "./view.js";
+import { fit, fitBox, pan, toFilm, zoomAt } from "./view.js";
 
 const LOUPE = 12.7; // letters across
 const REACH = 0.93;
 
 export class Stage {
-  // hooks: doc(), chosen(), options(), tool(), onChoose(chosen), onDragStart(), onDrag(at, point,
-  // place), onDragEnd(), onClick(place), onTone(change), onScroll(step): true if it was used
+  // hooks: doc(), chosen(), options(), tool(), onChoose(chosen), onDrag(at, point, place),
+  // onDragEnd(), onClick(place), onTone(change), onScroll(step): true if it was used
   constructor(hooks) {
     this.hooks = hooks;
     this.film = null;
@@ -54,7 +54,7 @@ export class Stage {
   show(film, aspect) {
     this.film = film;
     this.aspect = aspect;
-    this.whole();
+    this.spine();
     this.paint(); // at once: what was asked for is there when this returns
   }
 
@@ -69,6 +69,29 @@ export class Stage {
     const { width, height } = fitCanvas(this.canvas);
     this.view = fit(this.film.columns, this.film.rows, width, height, this.aspect);
     this.redraw();
+  }
+
+  // The part of the film that is marked, for points are small on a film of the whole spine.
+  spine() {
+    const around = marked(this.hooks.doc());
+    if (!this.film || !around) {
+      this.whole();
+      return;
+    }
+    const { width, height } = fitCanvas(this.canvas);
+    const least = fit(this.film.columns, this.film.rows, width, height, this.aspect);
+    this.view = fitBox(around, width, height, this.aspect, least.zoom);
+    this.redraw();
+  }
+
+  // The whole film, and if that is what is shown, the marked part of it.
+  wholeOrSpine() {
+    if (!this.film) return;
+    const { width, height } = fitCanvas(this.canvas);
+    const all = fit(this.film.columns, this.film.rows, width, height, this.aspect);
+    const shown = ["zoom", "x", "y"].every((k) => Math.abs(all[k] - this.view[k]) < 0.5);
+    if (shown) this.spine();
+    else this.whole();
   }
 
   resized() {
@@ -181,10 +204,8 @@ export class Stage {
     }
     const [dx, dy] = [screen[0] - drag.last[0], screen[1] - drag.last[1]];
     drag.last = screen;
-    const first = !drag.moved;
     drag.moved ||= Math.hypot(screen[0] - drag.from[0], screen[1] - drag.from[1]) > 2;
     if (drag.kind === "point" && drag.moved) {
-      if (first) this.hooks.onDragStart();
       const [x, y] = toFilm(this.view, screen);
       this.hooks.onDrag(drag.at, drag.point, [x + drag.offset[0], y + drag.offset[1]]);
     } else if (drag.kind === "tone") {

@@ -11,6 +11,13 @@ export function fit(columns, rows, width, height, aspect = 1) {
   };
 }
 
+// The view that shows a box of the film, [left, top, right, bottom], whole; no
+// smaller than `least`, and at most four times as large.
+export function fitBox([left, top, right, bottom], width, height, aspect = 1, least = 0) {
+  const zoom = Math.max(least, Math.min(4 * (least || Infinity), width / (right - left), height / ((bottom - top) * aspect)));
+  return centred([(left + right) / 2, (top + bottom) / 2], [width / 2, height / 2], zoom, aspect);
+}
+
 export function toScreen(view, [x, y]) {
   return [(x + 0.5) * view.zoom + view.x, (y + 0.5) * view.zoom * view.aspect + view.y];
 }

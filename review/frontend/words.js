@@ -49,14 +49,16 @@ const LEVEL = /\b(?:C7|T1[0-3]|T[1-9]|L[1-6]|S1)\b/g;
 function filled(text, english) {
   const bare = english.replace(LEVEL, " ");
   const found = /\d+(?:[.,]\d+)?/.exec(bare);
-  const values = { levels: [...new Set(english.match(LEVEL) || [])].join(", "), number: found ? found[0].replace(".", ",") : "?" };
+  const values = { advice: t("level_advice"), levels: [...new Set(english.match(LEVEL) || [])].join(", "), number: found ? found[0].replace(".", ",") : "?" };
   return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
 // What the server tells in English, in the reader's language: { code, message } of a reading.
 export function reason({ code, message }) {
   const known = language === "fr" && told.REASONS[code];
-  const text = known ? filled(known[1], message) : message;
+  // What the command line would do about it is of no use here.
+  const advised = message.replace(/check them, or give one with --levels.*$/, t("level_advice"));
+  const text = known ? filled(known[1], message) : advised;
   return code === "reader_note" ? text : text.charAt(0).toUpperCase() + text.slice(1);
 }
 

@@ -136,7 +136,7 @@ def shown(page, name, level):
 
 def settled(page):
     """Wait until measures of the last edit are there."""
-    page.wait_for_function("!endplate.current.asking && !endplate.current.asked")
+    page.wait_for_function("!endplate.current.measuring.asking")
 
 
 def test_correct_and_sign(chromium, served):
