@@ -21,7 +21,8 @@ from endplate.errors import EndplateError
 from endplate.imaging.ct.labels import read_labels
 from endplate.imaging.ct.read import read_ct
 from endplate.infer.ct import CtReading, read_ct_labels, read_ct_slab
-from endplate.infer.pipeline import FilmReader
+from endplate.infer.pipeline import CALIBRATION, FilmReader, weights_folder
+from endplate.models.calibration import Calibrations
 
 #: A body is found if the middle of one that was marked lies within half its depth.
 NEAR = 0.5
@@ -50,7 +51,8 @@ def judge(pair: CtPair, weights: str, fold: int) -> dict[str, Any]:
     """One CT: what was found, named and how far the points are off."""
     ct = read_ct(pair.ct)
     truth = read_ct_labels(ct, read_labels(pair.labels))
-    reader = FilmReader(Path(weights.replace("FOLD", str(fold))))
+    # folds come without a calibration; that of the package was fitted on films alone
+    reader = FilmReader(Path(weights.replace("FOLD", str(fold))), calibrations=shipped())
     start = time.monotonic()
     row: dict[str, Any] = {
         "name": pair.name,
@@ -64,6 +66,12 @@ def judge(pair: CtPair, weights: str, fold: int) -> dict[str, Any]:
         return {**row, "refused": str(error).replace(str(pair.ct), pair.name)}
     row["seconds"] = round(time.monotonic() - start, 1)
     return {**row, "status": seen.reading.quality.status, **compare(truth, seen)}
+
+
+def shipped() -> Calibrations:
+    """The calibration of the package."""
+    path = weights_folder() / CALIBRATION
+    return Calibrations.from_json(path.read_text(), str(path))
 
 
 def compare(truth: CtReading, seen: CtReading) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from endplate.imaging.ct.labels import LabelVolume
 from endplate.imaging.ct.slab import Slab, Strip, coronal_strip, cut_slab
 from endplate.imaging.ct.spine import LabelledSpine, read_spine
 from endplate.imaging.ct.volume import Volume
+from endplate.infer.ct_networks import read_sheet
 from endplate.infer.find import Anchor, Found
 from endplate.infer.gate import judge_quality
 from endplate.infer.pipeline import FilmReader
@@ -39,9 +40,6 @@ _UNPROVEN: Final = Reason(
     "these networks were trained on films only; such networks named every body of two CTs wrongly:"
     " check all, or give --labels MASK",
 )
-#: Networks that know films see more in a thick slab with soft tissue than in a thin one.
-_FILM_THICKNESS: Final = 24.0
-_FILM_WINDOW: Final = (-700.0, 500.0)
 _LYING: Final = ("supine", "prone", "decubitus")
 
 
@@ -127,11 +125,9 @@ def read_ct_slab(
     """
     line = find_column_line(ct)
     slab = cut_slab(ct, line)
-    film_like = cut_slab(ct, line, thickness=_FILM_THICKNESS, window=_FILM_WINDOW)
-    calibration = Calibration((slab.spacing, slab.spacing), "ct")
-    result = reader.find(film_like.pixels, calibration, anchors, as_stored=True)
-    vertebrae = tuple(replace(v, points_mm=slab.to_patient(v.points)) for v in result.vertebrae)
-    axes = {v.level: slab.axes_at(v.centre) for v in vertebrae}
+    sheet = read_sheet(ct, line, slab, reader, anchors)
+    result, vertebrae = sheet.result, sheet.result.vertebrae
+    axes = {v.level: slab.axes_of(v.points) for v in vertebrae}
     quality = judge_quality(
         _as_lateral(result.found),
         vertebrae,

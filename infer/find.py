@@ -16,7 +16,7 @@ from endplate.models.frames import film_window
 from endplate.models.naming import NamedColumn, NamingConfig, name_column
 from endplate.models.resample import ImagePyramid, detector_input
 
-__all__ = ["Anchor", "Found", "find_column"]
+__all__ = ["Anchor", "Found", "find_column", "match_anchors"]
 
 #: Body depth, in pixels of the window, that the second look aims at.
 _SECOND_LOOK_DEPTH: Final = 38.0
@@ -197,11 +197,18 @@ def _name(
     shape: tuple[int, int],
     anchors: Sequence[Anchor],
 ) -> NamedColumn | None:
-    known = _match(candidates, anchors) or None
+    known = match_anchors(candidates, anchors) or None
     return name_column(candidates, config, downward=downward, shape=shape, anchors=known)
 
 
-def _match(candidates: Sequence[Candidate], anchors: Sequence[Anchor]) -> Mapping[int, str]:
+def match_anchors(candidates: Sequence[Candidate], anchors: Sequence[Anchor]) -> Mapping[int, str]:
+    """Index of a candidate -> level that the user says it has.
+
+    Raises
+    ------
+    InputError
+        If an anchor lies on no candidate.
+    """
     out: dict[int, str] = {}
     for anchor in anchors:
         place = np.array([anchor.x, anchor.y])

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from endplate.geometry.landmarks import FloatArray
 from endplate.infer.session import Network
 from endplate.models.calibration import PointErrors
 from endplate.models.frames import S1_DROP, across, body_frame, vertebra_window
-from endplate.models.heatmaps import MARKS, decode_heatmaps
-from endplate.models.resample import ImagePyramid, apply_affine, normalise
+from endplate.models.heatmaps import MARKS, STRIDE, decode_heatmaps
+from endplate.models.resample import ImagePyramid, apply_affine, invert_affine, normalise
 
 __all__ = ["Refined", "View", "refine"]
 
@@ -30,6 +31,8 @@ class View:
 
 #: Crops whose points are averaged in the last pass.
 VIEWS: Final = (View(), View(5.0, 1.07), View(-5.0, 1.07), View(0.0, 0.94))
+#: Scale of the first crop where the points given are rough.
+_WIDE: Final = 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +68,7 @@ class Refined:
 
 
 def refine(
-    pyramid: ImagePyramid,
+    pyramid: ImagePyramid | Sequence[ImagePyramid],
     bodies: Sequence[FloatArray],
     network: Network,
     errors: PointErrors,
@@ -73,11 +76,14 @@ def refine(
     *,
     views: Sequence[View] = VIEWS,
     twice: bool = True,
+    prior: float | None = None,
 ) -> list[Refined]:
     """Refine the points of all vertebrae of a film.
 
     Parameters
     ----------
+    pyramid : ImagePyramid or sequence of ImagePyramid
+        The film; or several pictures of the same place, over which points are averaged.
     bodies : sequence of (6, 2) array
         Coarse points; inferior points NaN on the sacrum.
     downward : sequence of (2,) array
@@ -86,11 +92,21 @@ def refine(
         Crops of the last pass, whose points are averaged.
     twice : bool
         Whether the crops are cut about points that were refined once already.
+    prior : float or None
+        How far off the given points may be expected to be, in depths: a standard deviation. The
+        network reads films that face either way, and may take the back of a body for its front;
+        where the facing is known, this keeps it from doing so. None: the crop alone tells.
     """
     if not bodies:
         return []
-    start = _pass(pyramid, bodies, network, downward, View()).points if twice else bodies
-    results = [_pass(pyramid, start, network, downward, view) for view in views]
+    pictures = [pyramid] if isinstance(pyramid, ImagePyramid) else pyramid
+    start = list(bodies)
+    if twice:
+        # what may be half a body off is looked for in a wider crop first
+        for view in (View(),) if prior is None else (View(scale=_WIDE), View()):
+            passes = [_pass(p, start, network, downward, view, prior).points for p in pictures]
+            start = [np.mean(points, axis=0) for points in zip(*passes, strict=True)]
+    results = [_pass(p, start, network, downward, v, prior) for p in pictures for v in views]
     out = []
     for i, down in enumerate(downward):
         points = np.stack([r.points[i] for r in results])
@@ -121,12 +137,22 @@ def _pass(
     network: Network,
     downward: Sequence[FloatArray],
     view: View,
+    prior: float | None,
 ) -> _Seen:
     crop, extent = network.metadata.crop, network.metadata.extent
     windows = [_window(p, d, crop, extent, view) for p, d in zip(bodies, downward, strict=True)]
     images = np.stack([normalise(pyramid.warp(w, (crop, crop))) for w in windows])[:, None]
     outputs = network.run(images)
-    places, spreads, masses = decode_heatmaps(outputs[0])
+    heats_of = outputs[0]
+    if prior is not None:
+        sd = prior * crop / (extent * view.scale)
+        heats_of = heats_of + np.stack(
+            [
+                _near(apply_affine(invert_affine(w), p), sd, heats_of.shape[2:])
+                for w, p in zip(windows, bodies, strict=True)
+            ]
+        )
+    places, spreads, masses = decode_heatmaps(heats_of)
     # networks of the first release have no second output
     logits = outputs[1] if len(outputs) > 1 else np.full((len(images), len(MARKS)), np.nan)
     marks = 1 / (1 + np.exp(-np.clip(logits, -30, 30).astype(np.float64)))
@@ -138,6 +164,17 @@ def _pass(
         linear = window[:, :2]
         heats.append(linear @ spread @ linear.T)
     return _Seen(points, heats, list(masses), list(marks))
+
+
+def _near(expected: FloatArray, sd: float, size: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """(6, h, w) log density of each point about where it is expected, 0 where that is unknown.
+
+    `expected` (6, 2) and `sd` are in pixels of the crop.
+    """
+    y, x = (np.mgrid[: size[0], : size[1]] * STRIDE + (STRIDE - 1) / 2).astype(np.float64)
+    far = (x - expected[:, 0, None, None]) ** 2 + (y - expected[:, 1, None, None]) ** 2
+    out: npt.NDArray[np.float32] = np.nan_to_num(-0.5 * far / sd**2).astype(np.float32)
+    return out
 
 
 def _is_sacrum(body: FloatArray) -> bool:

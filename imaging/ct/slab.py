@@ -55,9 +55,22 @@ class Slab:
         """(3, 3) rows left, front and up, LPS, of the sheet at a (2,) column, row."""
         length = np.array([self.first_length + point[1] * self.spacing])
         _, _, along, front = _row(self.line, length)
-        local = np.stack([np.cross(front[0], along[0]), front[0], -along[0]])
+        local = np.stack([_to_the_left(front[0], along[0]), front[0], -along[0]])
         out: FloatArray = local @ self.line.axes
         return out
+
+    def axes_of(self, points: FloatArray) -> FloatArray:
+        """(3, 3) rows left, front and up, LPS, of a body with (6, 2) points on the sheet.
+
+        Those of the sheet, leaning to the front as the body's endplates do.
+        """
+        ahead = np.array([points[0] - points[2], points[5] - points[3]])
+        ahead = ahead[np.isfinite(ahead).all(axis=1)]
+        units = ahead / np.linalg.norm(ahead, axis=1, keepdims=True)
+        forward, down = units.mean(axis=0) / np.linalg.norm(units.mean(axis=0))
+        left, front, up = self.axes_at(np.nanmean(points, axis=0))
+        # rows count downwards
+        return np.stack([left, forward * front - down * up, forward * up + down * front])
 
     def to_pixels(self, points: FloatArray) -> FloatArray:
         """(..., 3) LPS mm to (..., 2) column, row: the nearest point of the sheet."""
@@ -100,6 +113,11 @@ def _row(
     return height, left, along, front
 
 
+def _to_the_left(front: FloatArray, along: FloatArray) -> FloatArray:
+    """Unit vectors to the left, in the axes of a line, which are left-handed: left, front, up."""
+    return np.cross(along, front)
+
+
 def _place(
     line: CentreLine, length: FloatArray, ahead: FloatArray, aside: float | FloatArray
 ) -> FloatArray:
@@ -109,7 +127,7 @@ def _place(
     base = np.stack([left, pivot, height], axis=-1)
     local = base + (ahead - pivot)[..., None] * front
     if np.any(aside):
-        local = local + np.asarray(aside)[..., None] * np.cross(front, along)
+        local = local + np.asarray(aside)[..., None] * _to_the_left(front, along)
     out: FloatArray = local @ line.axes + line.origin
     return out
 

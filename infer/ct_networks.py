@@ -1,0 +1,149 @@
+"""The networks on the curved slab of a CT: found, named and refined with what a CT tells."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+
+from endplate.geometry.landmarks import FloatArray, Vertebra
+from endplate.imaging.ct.curve import CentreLine
+from endplate.imaging.ct.ribs import lateral_reach
+from endplate.imaging.ct.slab import Slab, cut_slab
+from endplate.imaging.ct.volume import Volume
+from endplate.infer.ct_find import find_candidates, name_on_ct, rib_evidence
+from endplate.infer.find import Anchor, Found, match_anchors
+from endplate.infer.naming_report import naming_of
+from endplate.infer.pipeline import FilmReader, FilmResult
+from endplate.infer.refine import refine
+from endplate.models.decode import Candidate
+from endplate.models.frames import body_frame
+from endplate.models.heatmaps import MARKS
+from endplate.models.resample import ImagePyramid
+
+__all__ = ["SheetResult", "read_sheet"]
+
+#: Thickness in mm and window in Hounsfield units of the slabs that are looked at together: from
+#: one like a film to one that shows the mid-sagittal section, as the networks were trained on.
+_SLABS: Final = ((24.0, (-700.0, 500.0)), (12.0, (-300.0, 600.0)), (6.0, (-100.0, 700.0)))
+#: Uppermost level that is reported. Upper bodies are as good as lower ones on CT: no film's
+#: shoulders hide them, so none is left out for its name being less sure.
+_HIGHEST: Final = "T1"
+_KEEP: Final = 0.0
+#: How far off the points of the detector are expected to be, in depths.
+_ROUGH_SD: Final = 0.2
+#: Probability above which a body is said to bear cement or metal.
+_BORNE: Final = 0.5
+#: How far beyond an endplate the volume must reach for it to count as seen, mm.
+_MARGIN: Final = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class SheetResult:
+    """What the networks made of a sheet.
+
+    Parameters
+    ----------
+    result : FilmResult
+        In pixels of the sheet; vertebrae have `points_mm`.
+    cut : tuple of str
+        Levels that were seen but reach beyond the volume, and are left out.
+    """
+
+    result: FilmResult
+    cut: tuple[str, ...]
+
+
+def read_sheet(
+    ct: Volume,
+    line: CentreLine,
+    slab: Slab,
+    reader: FilmReader,
+    anchors: Sequence[Anchor] = (),
+) -> SheetResult:
+    """Find, name and refine the bodies of a CT on slabs along its centre line.
+
+    Parameters
+    ----------
+    slab : Slab
+        Whose pixels the result is given in; all slabs of a line share its map.
+    anchors : sequence of Anchor
+        Levels that the user knows, in pixels of the slab.
+
+    Raises
+    ------
+    InputError
+        If an anchor lies on no vertebra that was found.
+    """
+    slabs = [
+        ImagePyramid(cut_slab(ct, line, thickness=thick, window=window).pixels)
+        for thick, window in _SLABS
+    ]
+    candidates, scores = find_candidates(slabs, slab.spacing, reader.detector)
+    down = np.array([0.0, 1.0])
+    column = name_on_ct(
+        candidates,
+        replace(reader.calibrations.naming, highest=_HIGHEST, keep=_KEEP),
+        slabs[0].shape,
+        lambda body: _ribs_beside(ct, slab, body),
+        match_anchors(candidates, anchors),
+    )
+    found = Found(scores, column, 0, False, down, tuple(candidates), slabs[0].shape)
+    if column is None:
+        return SheetResult(FilmResult(found, (), (), 0.0), ())
+    keep = [i for i, level in enumerate(column.levels) if level != "above C7"]
+    bodies = [column.candidates[i] for i in keep]
+    centres = np.array([c.centre for c in bodies]).reshape(-1, 2)
+    refined = refine(
+        slabs,
+        [c.points for c in bodies],
+        reader.refiner,
+        reader.calibrations.points,
+        _directions(centres, down),
+        prior=_ROUGH_SD,
+    )
+    vertebrae = [
+        Vertebra(
+            column.levels[k],
+            r.points,
+            r.covariance,
+            float(column.probabilities[k]),
+            c.score,
+            hardware=bool(r.marks[MARKS.index("hardware")] > _BORNE),
+            cement=bool(r.marks[MARKS.index("cement")] > _BORNE),
+            points_mm=slab.to_patient(r.points),
+        )
+        for k, c, r in zip(keep, bodies, refined, strict=True)
+    ]
+    whole = [i for i, v in enumerate(vertebrae) if _inside(ct, v)]
+    result = FilmResult(
+        found,
+        tuple(vertebrae[i] for i in whole),
+        tuple(refined[i] for i in whole),
+        column.probability if keep else 0.0,
+        naming_of(column, [keep[i] for i in whole]),
+    )
+    return SheetResult(result, tuple(v.level for i, v in enumerate(vertebrae) if i not in whole))
+
+
+def _ribs_beside(ct: Volume, slab: Slab, body: Candidate) -> FloatArray:
+    centre, _, _ = body_frame(body.points)
+    return rib_evidence(lateral_reach(ct, slab.to_patient(centre), slab.axes_of(body.points)))
+
+
+def _inside(ct: Volume, vertebra: Vertebra) -> bool:
+    """Whether the volume shows both endplates of a body."""
+    assert vertebra.points_mm is not None
+    points = vertebra.points_mm[~np.isnan(vertebra.points_mm).any(axis=1)]
+    outwards = points - points.mean(axis=0)
+    outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
+    at = ct.to_indices(points + _MARGIN * outwards)
+    return bool((at >= 0).all() and (at <= np.array(ct.size) - 1).all())
+
+
+def _directions(centres: FloatArray, down: FloatArray) -> list[FloatArray]:
+    """Direction of the column at each body."""
+    n = len(centres)
+    if n < 2:
+        return [down] * n
+    return [centres[min(i + 1, n - 1)] - centres[max(i - 1, 0)] for i in range(n)]
