@@ -142,6 +142,21 @@ def test_networks_read_a_ct_and_those_for_films_are_flagged(data_dir: Path) -> N
         )
 
 
+def test_axes_of_the_sheet_and_of_bodies_on_it(bent: Phantom) -> None:
+    result = read_ct_labels(bent.ct, labels_of(bent))
+    slab = result.slab
+    for vertebra in result.reading.vertebrae:
+        true = bent.axes[vertebra.level]
+        of_body = slab.axes_of(vertebra.points)
+        np.testing.assert_allclose(of_body @ of_body.T, np.eye(3), atol=1e-6)
+        for row in range(3):
+            assert np.degrees(np.arccos(of_body[row] @ true[row])) < 4
+        # aside is to the patient's left
+        step = slab.to_patient(vertebra.centre, 5.0) - slab.to_patient(vertebra.centre)
+        assert step @ true[0] > 4.9
+        assert slab.axes_at(vertebra.centre)[0] @ true[0] > 0.99
+
+
 def test_a_body_at_the_border_is_left_out(bent: Phantom) -> None:
     labels = labels_of(bent)
     nk = labels.volume.voxels.shape[0]

@@ -56,6 +56,35 @@ def test_a_mirrored_film_gives_mirrored_points():
         )
 
 
+class WrongWay(DotRefiner):
+    """Sees dots in front as well as behind, and likes the wrong ones a little better."""
+
+    def run(self, images: np.ndarray) -> list[np.ndarray]:
+        (out,) = super().run(images)
+        return [np.maximum(out, out[:, [2, 1, 0, 5, 4, 3]] + 1)]
+
+
+def test_a_prior_keeps_the_back_of_a_body_from_being_taken_for_its_front():
+    true = bodies(levels=("L1",))
+    film = ImagePyramid(dotted_film(true, SHAPE, sigma=2.5))
+    rough = [p + np.array([4.0, -3.0]) for p in true.values()]
+
+    def off(prior: float | None) -> float:
+        (out,) = refine(
+            [film] * 2,
+            rough,
+            WrongWay(),  # type: ignore[arg-type]
+            ERRORS,
+            [DOWN],
+            prior=prior,
+            twice=prior is not None,
+        )
+        return float(np.hypot(*(out.points - true["L1"]).T).max())
+
+    assert off(None) > 50
+    assert off(0.2) < 2
+
+
 def test_all_bodies_and_views_go_through_the_network_in_batches():
     _, network = refined(bodies())
     assert network.batches == [(5, 1, 128, 128)] * (1 + len(VIEWS))
