@@ -24,6 +24,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from pace import Hand
 from playwright.sync_api import Page, sync_playwright
 
 from endplate.datasets.simulator.api import simulate_film
@@ -155,6 +156,34 @@ def time_drag(page: Page) -> tuple[list[float], list[float]]:
     return seen["taken"], gaps
 
 
+def correct_and_sign(page: Page) -> tuple[float, int]:
+    """Seconds and actions of a hand that opens a film, corrects a corner and signs."""
+    page.evaluate("localStorage.clear()")
+    page.reload()
+    page.wait_for_selector("body[data-ready=list]", state="attached")
+    hand = Hand(page, play=True)
+    begun = time.monotonic()
+    hand.click(".list-row.chosen", "open")
+    page.wait_for_selector("body[data-ready]:not([data-ready=list])", state="attached")
+    key, place, free = page.evaluate(
+        """() => {
+            const { key, stage, doc } = endplate.current;
+            const box = stage.node.getBoundingClientRect();
+            const at = ([x, y]) => [(x + 0.5) * stage.view.zoom + stage.view.x + box.left,
+                                    (y + 0.5) * stage.view.zoom + stage.view.y + box.top];
+            const all = doc.vertebrae.flatMap((v) => v.points.filter(Boolean).map(at));
+            const [x, y] = at(doc.vertebrae[2].points[3]);
+            const far = all.map((p) => Math.hypot(p[0] - x, p[1] - y)).sort((a, b) => a - b);
+            return [key, [x, y], Math.min(far[1], 28)];
+        }"""
+    )
+    hand.read("#hint span:first-child")
+    hand.drag((place[0], place[1]), (place[0] - 12, place[1] + 9), (free, 2.0), "correct")
+    hand.click("#sign-next", "sign")
+    page.wait_for_function(f"document.body.dataset.ready && endplate.current.key !== '{key}'")
+    return time.monotonic() - begun, len(hand.actions)
+
+
 def time_scroll(page: Page) -> dict[str, Any]:
     """Work of each step of scrolling through all rows."""
     values: dict[str, Any] = page.evaluate(
@@ -220,6 +249,10 @@ def main() -> None:
             print(
                 f"scroll step (16.7)           {scroll['median']:8.1f} ms median,"
                 f" {scroll['p95']:.1f} ms 95th percentile, {scroll['nodes']} rows in the page"
+            )
+            seconds, actions = correct_and_sign(page)
+            print(
+                f"correct and sign (10 s, 6)   {seconds:8.1f} s at a hand's pace, {actions} actions"
             )
         browser.close()
 

@@ -52,7 +52,7 @@ export class SignBar {
         class: "quiet",
         "data-export": kind,
         disabled: early,
-        title: early ? t("export_first") : null,
+        title: t(`about_${kind}`) + (early ? `\n${t("export_first")}` : ""),
         text: t(`export_${kind}`),
         onclick: () => this.export(kind),
       });
