@@ -4,6 +4,7 @@ import copy
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "KINDS",
     "ResultRequest",
-    "build_dicom_results",
+    "dicom_builders",
     "require_dicom_results",
     "write_dicom_results",
 ]
@@ -125,18 +126,19 @@ def write_dicom_results(
 
         return read_radiograph(source_path).pixels
 
-    made = build_dicom_results(reading, source, source_path.name, request, pixels)
+    builders = dicom_builders(reading, source, source_path.name, request, pixels)
+    made = [(kind, build()) for kind, build in builders]
     return _save(made, out_dir, name or source_path.stem)
 
 
-def build_dicom_results(
+def dicom_builders(
     reading: Reading,
     source: "Dataset",
     name: str,
     request: ResultRequest,
     pixels: "Callable[[], npt.NDArray[np.generic]]",
-) -> list[tuple[str, "Dataset"]]:
-    """A reading as DICOM objects that refer to a film.
+) -> "list[tuple[str, Callable[[], Dataset]]]":
+    """What makes a reading DICOM objects that refer to a film.
 
     Parameters
     ----------
@@ -149,8 +151,9 @@ def build_dicom_results(
 
     Returns
     -------
-    list of (str, Dataset)
-        Kind and object in the order of `KINDS`; of a rejected reading the report only.
+    list of (str, callable)
+        Kind, and what makes the object, in the order of `KINDS`; of a rejected reading the report
+        only. It raises `InputError` if the film cannot have such an object.
 
     Raises
     ------
@@ -169,7 +172,7 @@ def build_dicom_results(
         wanted = tuple(kind for kind in wanted if kind == "sr")
     return [
         # A film for each: objects share its elements, which remember how they were encoded.
-        (kind, _build(kind, reading, copy.deepcopy(film), uids, request, pixels))
+        (kind, partial(_build, kind, reading, copy.deepcopy(film), uids, request, pixels))
         for kind in KINDS
         if kind in wanted
     ]

@@ -14,7 +14,7 @@ from endplate.imaging.pseudonyms import Pseudonyms
 from endplate.imaging.read import sniff
 from endplate.infer.batch.sink import Sink
 from endplate.infer.batch.task import CellSetup, Task, result_name
-from endplate.infer.dicom_results import ResultRequest, build_dicom_results
+from endplate.infer.dicom_results import ResultRequest, dicom_builders
 from endplate.study.reading import Reading
 
 if TYPE_CHECKING:
@@ -74,26 +74,35 @@ class FilmResults:
         found = no_results(self.setup.results)
         if reading.quality.status == "rejected":
             return found
-        header: Dataset | None = None
-        for kind in self.setup.results:
-            request = ResultRequest(
-                (kind,), self.setup.uid_root, True, None, self.setup.index_level
-            )
+        for name, build in self._builders(task, reading, pixels, found):
             try:
-                if header is None:
-                    header = self._header(task)
-                made = build_dicom_results(reading, header, "the film", request, pixels)
+                data = encode_dicom(build())
             except MemoryError:
                 raise
             except Exception as error:  # a fault of one object must not cost the reading
-                said = "" if isinstance(error, EndplateError) else f"{type(error).__name__}: "
-                found["note"] = found["note"] or said + " ".join(str(error).split())[:300]
+                _note(found, error)
                 continue
-            for name, dataset in made:
-                place = result_name("dicom", task.number, f"-{name}.dcm")
-                self.sink.write(place, encode_dicom(dataset))
-                found["written"].append(name)
+            self.sink.write(result_name("dicom", task.number, f"-{name}.dcm"), data)
+            found["written"].append(name)
         return found
+
+    def _builders(
+        self,
+        task: Task,
+        reading: Reading,
+        pixels: Callable[[], npt.NDArray[np.generic]],
+        found: dict[str, Any],
+    ) -> "list[tuple[str, Callable[[], Dataset]]]":
+        """What makes each object; none, and a note, where the film can have no results."""
+        setup = self.setup
+        request = ResultRequest(setup.results, setup.uid_root, True, None, setup.index_level)
+        try:
+            return dicom_builders(reading, self._header(task), "the film", request, pixels)
+        except MemoryError:
+            raise
+        except Exception as error:
+            _note(found, error)
+            return []
 
     def write_later(
         self, task: Task, reading: Reading, pixels: Callable[[], npt.NDArray[np.generic]]
@@ -124,6 +133,12 @@ class FilmResults:
             from endplate.imaging.pseudonymise import pseudonymise
 
             return pseudonymise(header, self.pseudonyms)
+
+
+def _note(found: dict[str, Any], error: Exception) -> None:
+    """Note why an object was not written, unless one was noted before."""
+    said = "" if isinstance(error, EndplateError) else f"{type(error).__name__}: "
+    found["note"] = found["note"] or said + " ".join(str(error).split())[:300]
 
 
 def no_results(asked: tuple[str, ...]) -> dict[str, Any]:

@@ -230,6 +230,7 @@ STANDARD_CODES: Final[dict[str, Code]] = {
     "algorithm family": Code("111000", "DCM", "Algorithm Family"),
     "time point": Code("C2348792", "UMLS", "Time Point"),
     "time point type": Code("126072", "DCM", "Time Point Type"),
+    "source of group": Code("121112", "DCM", "Source of Measurement"),
     "method": Code("370129005", "SCT", "Measurement Method"),
     "region": Code("111030", "DCM", "Image Region"),
 }

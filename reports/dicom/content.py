@@ -31,6 +31,7 @@ __all__ = [
     "container",
     "element",
     "film_reference",
+    "image",
     "item",
     "number",
     "region",
@@ -105,12 +106,17 @@ def region(relation: str, name: Code, kind: str, points: FloatArray, film: bytes
     )
 
 
-def film_reference(sop_class: str, sop_instance: str) -> bytes:
-    """The film in which a region was selected."""
+def image(relation: str, name: Code, sop_class: str, sop_instance: str) -> bytes:
+    """A film."""
     referred = element(0x1150, b"UI", sop_class, 0x0008)
     referred += element(0x1155, b"UI", sop_instance, 0x0008)
     data = element(0x1199, b"SQ", item(referred), 0x0008)
-    return item(data + _kind("SELECTED FROM", "IMAGE", SOURCE))
+    return item(data + _kind(relation, "IMAGE", name))
+
+
+def film_reference(sop_class: str, sop_instance: str) -> bytes:
+    """The film in which a region was selected."""
+    return image("SELECTED FROM", SOURCE, sop_class, sop_instance)
 
 
 def container(relation: str, name: Code, template: str, children: Iterable[bytes]) -> bytes:

@@ -12,17 +12,16 @@ from pydicom.tag import Tag
 
 from endplate.reports.dicom.content import element, item
 
-__all__ = ["add_content", "encode_dicom"]
+__all__ = ["encode_dicom", "set_content"]
 
 _UTF_8: Final = "ISO_IR 192"
 _CONTENT: Final = Tag(0x0040, 0xA730)
 
 
-def add_content(document: Dataset, items: Iterable[bytes]) -> None:
-    """Add items to the last container of a structured report in explicit little endian and UTF-8.
-
-    Its content is from then on kept as the bytes that are written, and only parsed where somebody
-    asks for it.
+def set_content(document: Dataset, items: Iterable[bytes]) -> None:
+    """Give the last container of a structured report in explicit little endian and UTF-8 other
+    items. The content is from then on kept as the bytes that are written, and only parsed where
+    somebody asks for it.
 
     Parameters
     ----------
@@ -32,11 +31,9 @@ def add_content(document: Dataset, items: Iterable[bytes]) -> None:
         Of `endplate.reports.dicom.content`.
     """
     *others, container = document[_CONTENT].value
-    inner = [_encoded(child) for child in container[_CONTENT].value]
     del container[_CONTENT]
     assert max(container.keys()) < _CONTENT, "nothing stands behind the content"
-    inner += items
-    whole = _plain(container) + element(_CONTENT.element, b"SQ", b"".join(inner))
+    whole = _plain(container) + element(_CONTENT.element, b"SQ", b"".join(items))
     data = b"".join([*map(_encoded, others), item(whole)])
     document[_CONTENT] = RawDataElement(_CONTENT, "SQ", len(data), data, 0, False, True)
 
@@ -66,7 +63,7 @@ def encode_dicom(dataset: Dataset) -> bytes:
 
 
 def _is_ready(content: Any) -> bool:
-    """Whether content is kept as `add_content` left it."""
+    """Whether content is kept as `set_content` left it."""
     explicit = isinstance(content, RawDataElement) and not content.is_implicit_VR
     return explicit and content.is_little_endian and content.value is not None
 

@@ -4,11 +4,13 @@ from typing import Final
 
 import highdicom as hd
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from endplate import __version__
 from endplate.reports.canvas import Picture
 from endplate.reports.dicom.film import Film, names_as_they_are
+from endplate.reports.dicom.rle import encode_rle
 from endplate.reports.dicom.sr import MANUFACTURER, created_at, stamp
 from endplate.reports.dicom.uids import UidMaker
 from endplate.study.reading import Reading
@@ -74,6 +76,8 @@ def build_secondary_capture(
     for keyword in ("DateOfSecondaryCapture", "TimeOfSecondaryCapture"):
         if keyword in image:
             delattr(image, keyword)
-    # The plugin is named because GDCM, where it is taken, ends the process on some sizes.
-    image.compress(RLELossless, encoding_plugin="pylibjpeg", generate_instance_uid=False)
+    image.PixelData = encapsulate([encode_rle(picture[..., ::-1])])
+    image["PixelData"].is_undefined_length = True
+    image.PlanarConfiguration = 1
+    image.file_meta.TransferSyntaxUID = RLELossless
     return image

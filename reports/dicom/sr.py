@@ -24,11 +24,12 @@ from pydicom.dataset import Dataset
 
 from endplate import __version__
 from endplate.errors import InputError
-from endplate.reports.dicom.codes import LOCAL_SCHEME, STANDARD_CODES
-from endplate.reports.dicom.encode import add_content
+from endplate.reports.dicom.codes import LOCAL_SCHEME, STANDARD_CODES, Code
+from endplate.reports.dicom.encode import set_content
 from endplate.reports.dicom.film import Film, names_as_they_are
-from endplate.reports.dicom.sr_groups import GroupContext, measurement_groups
-from endplate.reports.dicom.sr_reading import coded, reading_group
+from endplate.reports.dicom.sr_context import GroupContext
+from endplate.reports.dicom.sr_groups import measurement_groups
+from endplate.reports.dicom.sr_reading import reading_group
 from endplate.reports.dicom.uids import UidMaker
 from endplate.study.reading import Reading
 
@@ -66,9 +67,9 @@ def build_sr(
     created = created_at(reading)
     report = sr.MeasurementReport(
         observation_context=_observers(reading, uids),
-        procedure_reported=coded(STANDARD_CODES["procedure"]),
-        imaging_measurements=[reading_group(reading, film, uids, time_point)],
-        title=coded(STANDARD_CODES["report"]),
+        procedure_reported=_coded(STANDARD_CODES["procedure"]),
+        imaging_measurements=[_any_group(film)],
+        title=_coded(STANDARD_CODES["report"]),
     )
     document = sr.Comprehensive3DSR(
         evidence=[film.header],
@@ -98,10 +99,25 @@ def build_sr(
         ],
     )
     stamp(document, created)
-    # The first group alone refers to all the evidence there is; the others are added as bytes.
-    groups = measurement_groups(GroupContext(reading, film, uids, time_point))
-    add_content(document, groups)
+    context = GroupContext(reading, film, uids, time_point)
+    set_content(document, (reading_group(context), *measurement_groups(context)))
     return document
+
+
+def _coded(code: Code) -> sr.CodedConcept:
+    return sr.CodedConcept(code.value, code.scheme, code.meaning)
+
+
+def _any_group(film: Film) -> sr.MeasurementsAndQualitativeEvaluations:
+    """A group that refers to the film, for highdicom to make a document around; it copies its
+    content several times over, so that the groups of the reading are put in later.
+    """
+    return sr.MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=sr.TrackingIdentifier(uid="1.2.3", identifier="Reading"),
+        source_images=[
+            sr.SourceImageForMeasurementGroup(film.header.SOPClassUID, film.header.SOPInstanceUID)
+        ],
+    )
 
 
 def created_at(reading: Reading) -> datetime:

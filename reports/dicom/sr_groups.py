@@ -1,14 +1,11 @@
 """The measurement groups of a structured report on vertebrae and angles."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import numpy as np
 
-from endplate import __version__
 from endplate.geometry.catalogue import FLAGS
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.levels import CORNERS, POINTS
@@ -21,107 +18,18 @@ from endplate.reports.dicom.codes import (
     MEASURES,
     POINT_CODES,
     STANDARD_CODES,
-    TIME_POINTS,
     UNITS,
     Code,
     method_code,
-    site_of_level,
 )
-from endplate.reports.dicom.content import CONTAINS, INFERRED, MODIFIER, OBSERVED, PROPERTY
-from endplate.reports.dicom.film import Film
-from endplate.reports.dicom.sr_reading import PLACED_BY_PERSON
-from endplate.reports.dicom.uids import UidMaker
-from endplate.study.reading import Reading
+from endplate.reports.dicom.content import CONTAINS, INFERRED, MODIFIER, PROPERTY
+from endplate.reports.dicom.sr_context import LONGEST_TEXT, PLANAR, GroupContext
 
-__all__ = ["HALF_PIXEL", "GroupContext", "measurement_groups"]
+__all__ = ["HALF_PIXEL", "measurement_groups"]
 
 #: DICOM counts from the outer corner of the first pixel, readings from its centre.
 HALF_PIXEL: Final = 0.5
 _DIGITS: Final = 4
-_LONGEST_TEXT: Final = 1024
-#: Templates of a group with an outline and of one without.
-_PLANAR, _PLAIN = "1410", "1501"
-
-
-@dataclass(frozen=True, eq=False)
-class GroupContext:
-    """What all groups of a document share; see `build_sr`."""
-
-    reading: Reading
-    film: Film
-    uids: UidMaker
-    time_point: str | None = None
-
-    @cached_property
-    def bodies(self) -> Mapping[str, Vertebra]:
-        """Vertebrae by level."""
-        return {v.level: v for v in self.reading.vertebrae}
-
-    @cached_property
-    def source(self) -> bytes:
-        """Reference to the film."""
-        header = self.film.header
-        return content.film_reference(str(header.SOPClassUID), str(header.SOPInstanceUID))
-
-    @cached_property
-    def algorithm_and_time(self) -> tuple[bytes, ...]:
-        """Who placed the points, from which the measures follow, and at which time point."""
-        return (*self._algorithm(), *self._time())
-
-    def _algorithm(self) -> Iterator[bytes]:
-        reader = self.reading.reader
-        person = reader.kind == "person"
-        name = "endplate" if person else reader.name or "endplate"
-        version = __version__ if person else reader.version or __version__
-        yield content.text(MODIFIER, STANDARD_CODES["algorithm"], name)
-        yield content.text(MODIFIER, STANDARD_CODES["algorithm version"], version)
-        if person:
-            told = STANDARD_CODES["algorithm parameters"]
-            yield content.text(MODIFIER, told, PLACED_BY_PERSON)
-        else:
-            family = STANDARD_CODES["algorithm family"]
-            yield content.code(MODIFIER, family, STANDARD_CODES["intelligence"])
-
-    def _time(self) -> Iterator[bytes]:
-        if self.time_point is None:
-            return
-        yield content.text(OBSERVED, STANDARD_CODES["time point"], self.time_point)
-        kind = TIME_POINTS.get(self.time_point)
-        if kind is not None:
-            yield content.code(OBSERVED, STANDARD_CODES["time point type"], kind)
-
-    def group(
-        self,
-        name: str,
-        finding: Code,
-        level: str,
-        items: Iterable[bytes],
-        template: str = _PLAIN,
-    ) -> bytes:
-        """A group: what it is about, where, by whom, and its items.
-
-        Parameters
-        ----------
-        name : str
-            By which the group is tracked.
-        level : str
-            The finding site.
-        """
-        return content.container(
-            CONTAINS,
-            STANDARD_CODES["group"],
-            template,
-            (
-                content.text(OBSERVED, STANDARD_CODES["tracking name"], name),
-                content.uid(
-                    OBSERVED, STANDARD_CODES["tracking uid"], self.uids.make(f"track {name}")
-                ),
-                content.code(CONTAINS, STANDARD_CODES["finding"], finding),
-                _site(level),
-                *self.algorithm_and_time,
-                *items,
-            ),
-        )
 
 
 def measurement_groups(context: GroupContext) -> Iterator[bytes]:
@@ -146,20 +54,12 @@ def _levels(measurement: Measurement) -> set[str]:
     return {level for name, _, level in parts if name in LINES}
 
 
-def _site(level: str) -> bytes:
-    site, modifier = site_of_level(level)
-    modifiers: tuple[bytes, ...] = ()
-    if modifier is not None:
-        modifiers = (content.code(MODIFIER, STANDARD_CODES["topography"], modifier),)
-    return content.code(MODIFIER, STANDARD_CODES["site"], site, modifiers)
-
-
 def _rounded(relation: str, name: Code, value: float, unit: str) -> bytes:
     return content.number(relation, name, round(float(value), _DIGITS), UNITS[unit])
 
 
 def _text(name: str, value: str, relation: str) -> bytes:
-    return content.text(relation, CONCEPTS[name], value[:_LONGEST_TEXT])
+    return content.text(relation, CONCEPTS[name], value[:LONGEST_TEXT])
 
 
 def _body_group(
@@ -172,13 +72,13 @@ def _body_group(
         items.append(content.code(CONTAINS, CONCEPTS[name], value))
     finding = STANDARD_CODES["sacrum" if vertebra.level == "S1" else "vertebra"]
     if not vertebra.has(*CORNERS):
-        return context.group(vertebra.level, finding, vertebra.level, items)
+        return context.group(vertebra.level, finding, items, vertebra.level)
     outline = np.array([vertebra.point(name) for name in POINTS if vertebra.has(name)])
     closed = _shifted(np.vstack([outline, outline[:1]]))
     items.append(
         content.region(CONTAINS, STANDARD_CODES["region"], "POLYLINE", closed, context.source)
     )
-    return context.group(vertebra.level, finding, vertebra.level, items, _PLANAR)
+    return context.group(vertebra.level, finding, items, vertebra.level, PLANAR)
 
 
 def _certainty(vertebra: Vertebra) -> Iterator[bytes]:
@@ -192,7 +92,7 @@ def _landmark_group(context: GroupContext, vertebra: Vertebra) -> bytes:
     """The points, each with its place and its covariance."""
     points = (_landmark(context, vertebra, name) for name in POINTS if vertebra.has(name))
     name = f"{vertebra.level} landmarks"
-    return context.group(name, CONCEPTS["LANDMARKS"], vertebra.level, points)
+    return context.group(name, CONCEPTS["LANDMARKS"], points, vertebra.level)
 
 
 def _landmark(context: GroupContext, vertebra: Vertebra, name: str) -> bytes:
@@ -220,7 +120,7 @@ def _landmark(context: GroupContext, vertebra: Vertebra, name: str) -> bytes:
 def _segment_group(context: GroupContext, level: str, measurements: Sequence[Measurement]) -> bytes:
     """What was measured of a body and its neighbours."""
     items = (_measure(context, m, lines=True) for m in measurements)
-    return context.group(f"{level} and its neighbours", CONCEPTS["SEGMENT"], level, items)
+    return context.group(f"{level} and its neighbours", CONCEPTS["SEGMENT"], items, level)
 
 
 def _cobb_group(context: GroupContext, measurement: Measurement) -> bytes:
@@ -228,7 +128,7 @@ def _cobb_group(context: GroupContext, measurement: Measurement) -> bytes:
     code = MEASURES[measurement.name]
     angle = _measure(context, measurement, STANDARD_CODES["cobb"], lines=True)
     name = f"{measurement.level} {code.meaning}"
-    return context.group(name, code, measurement.level, [angle])
+    return context.group(name, code, [angle], measurement.level)
 
 
 def _measure(

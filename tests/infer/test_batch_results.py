@@ -19,7 +19,7 @@ from endplate.infer.batch import results as batch_results
 from endplate.infer.batch.sink import open_sink
 from endplate.infer.batch.task import CellSetup, Task
 from endplate.infer.cli import main
-from endplate.infer.dicom_results import build_dicom_results
+from endplate.infer.dicom_results import dicom_builders
 from endplate.reports.dicom.readback import read_sr
 from endplate.study.reading import Reading
 from endplate.study.serialise import reading_from_dict
@@ -147,12 +147,13 @@ def test_what_is_missing_is_said_at_once(
 def test_a_fault_of_one_object_costs_neither_the_others_nor_the_reading(
     export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def faulty(reading: Reading, header: Any, name: str, request: Any, pixels: Any) -> Any:
-        if request.kinds == ("sr",):
+    def faulty(*given: Any) -> Any:
+        def fail() -> Any:
             raise ValueError("something unforeseen")
-        return build_dicom_results(reading, header, name, request, pixels)
 
-    monkeypatch.setattr(batch_results, "build_dicom_results", faulty)
+        return [(k, fail if k == "sr" else build) for k, build in dicom_builders(*given)]
+
+    monkeypatch.setattr(batch_results, "dicom_builders", faulty)
     out = tmp_path / "out"
     run(export, out, **_CALM)
     setup = CellSetup(output=str(out), created="", results=("sr", "gsps"))

@@ -12,6 +12,7 @@ from highdicom.sr import value_types
 from pydicom import dcmread
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
+from pydicom.pixels.decoders.rle import _rle_decode_frame
 
 from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.levels import CORNERS
@@ -21,6 +22,7 @@ from endplate.reports.dicom import content
 from endplate.reports.dicom.codes import STANDARD_CODES, UNITS, Code
 from endplate.reports.dicom.gsps_lines import LineCutter
 from endplate.reports.dicom.readback import read_sr
+from endplate.reports.dicom.rle import encode_rle
 from endplate.study.reading import Reading
 
 from ..dicom_samples import complaints, make_film, make_reading
@@ -142,3 +144,15 @@ def test_bodies_cut_by_the_edge_of_the_film_are_drawn_as_far_as_it_goes(tmp_path
     again = read_sr(report)
     for before, after in zip(reading.vertebrae, again.vertebrae, strict=True):
         np.testing.assert_allclose(after.points, before.points, atol=1e-3)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_run_length_encoding_is_decoded_to_the_same(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, columns = rng.integers(1, 30, 2)
+    picture = rng.integers(0, 2 + seed % 3, (rows, columns, 3)).astype(np.uint8)
+    picture = np.repeat(picture, 1 + 97 * (seed % 2), axis=1)
+    frame = encode_rle(picture)
+    decoded = _rle_decode_frame(frame, int(rows), picture.shape[1], 3, 8)
+    planes = np.frombuffer(decoded, np.uint8).reshape(3, *picture.shape[:2])
+    np.testing.assert_array_equal(np.moveaxis(planes, 0, 2), picture)
