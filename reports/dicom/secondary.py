@@ -78,6 +78,5 @@ def build_secondary_capture(
             delattr(image, keyword)
     image.PixelData = encapsulate([encode_rle(picture[..., ::-1])])
     image["PixelData"].is_undefined_length = True
-    image.PlanarConfiguration = 1
     image.file_meta.TransferSyntaxUID = RLELossless
     return image
