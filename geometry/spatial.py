@@ -50,7 +50,9 @@ def spatial_measurements(
     tuple of Measurement
         Kyphosis is positive. Coronal tilt: positive, the body's top leans to the patient's
         left. Sagittal tilt: positive, it leans to the front. Axial rotation: positive, its
-        front turns to the left. Only the two kyphoses have standard errors.
+        front turns to the left. The two kyphoses have standard errors, and sagittal tilt, being
+        the mean of the directions of both endplates, has half that of the kyphosis; the others
+        have none.
     """
     if vertebra.points_mm is None:
         return ()
@@ -60,7 +62,8 @@ def spatial_measurements(
     pair = (f"sup({vertebra.level})", f"inf({vertebra.level})")
     values = (own, plain, plain - own, tilts.coronal, tilts.sagittal, tilts.axial)
     between = pair if not np.isnan(own) else pair[:1]
-    errors = [_wedge_se(vertebra.points_mm, a, sd_mm) for a in (axes, whole)] + [np.nan] * 4
+    se_own, se_plain = (_wedge_se(vertebra.points_mm, a, sd_mm) for a in (axes, whole))
+    errors = (se_own, se_plain, np.nan, np.nan, se_own / 2, np.nan)
     return tuple(
         Measurement(
             name,

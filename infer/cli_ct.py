@@ -8,6 +8,7 @@ import numpy as np
 
 from endplate.infer.outputs import OutputFolder
 from endplate.infer.terminal import complain, show
+from endplate.reports.canvas import Picture
 from endplate.reports.coronal import draw_coronal
 from endplate.reports.overlay import write_overlay
 from endplate.reports.table import reading_table
@@ -83,12 +84,15 @@ def score_ct(
     reading = result.reading if request.keep_identity else without_identity(result.reading)
     written: tuple[Path, ...] = ()
     if folder is not None:
-        written = folder.write(path, result.slab.pixels, reading, request.index_level)
+        coronal = _coronal(result) if folder.overlay else None
+        written = folder.write(path, result.slab.pixels, reading, request.index_level, coronal)
         map_path = written[0].with_name(f"{written[0].stem}{SLAB_SUFFIX}")
         write_sheet(map_path, result.slab, reading.source.sha256)
         written = (*written, map_path)
-        if folder.overlay:
-            written = (*written, _write_coronal(written[0], result))
+        if coronal is not None:
+            coronal_path = written[0].with_name(f"{written[0].stem}-coronal.png")
+            write_overlay(coronal_path, coronal)
+            written = (*written, coronal_path)
     for note in result.notes:
         complain(f"{path}: {note}")
     if not request.quiet:
@@ -98,15 +102,12 @@ def score_ct(
     return reading
 
 
-def _write_coronal(json_path: Path, result: "CtReading") -> Path:
-    """The coronal strip, beside the reading."""
+def _coronal(result: "CtReading") -> Picture:
+    """The coronal strip with the line that the slab follows, and the levels."""
     strip = result.strip
     centres = [
         (v.level, strip.to_pixels(np.nanmean(v.points_mm, axis=0)))
         for v in result.reading.vertebrae
         if v.points_mm is not None
     ]
-    picture = draw_coronal(strip.pixels, strip.path, centres, spacing_mm=strip.spacing)
-    path = json_path.with_name(f"{json_path.stem}-coronal.png")
-    write_overlay(path, picture)
-    return path
+    return draw_coronal(strip.pixels, strip.path, centres, spacing_mm=strip.spacing)

@@ -52,6 +52,7 @@ class OutputFolder:
         image: npt.NDArray[np.generic],
         reading: Reading,
         index_level: str | None = None,
+        coronal: npt.NDArray[np.uint8] | None = None,
     ) -> tuple[Path, ...]:
         """Write the files of one film.
 
@@ -61,6 +62,8 @@ class OutputFolder:
             The film's file, after which its outputs are called.
         image : (H, W) array
             Its pixels.
+        coronal : (H, W, 3) array or None
+            Of a CT: its coronal picture, for the report.
 
         Returns
         -------
@@ -74,7 +77,8 @@ class OutputFolder:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            return self._write(self._name_for(path, reading), image, reading, index_level)
+            name = self._name_for(path, reading)
+            return self._write(name, image, reading, index_level, coronal)
         except OSError as error:
             raise InputError(f"{self.folder}: cannot be written to: {error.strerror}") from error
 
@@ -84,6 +88,7 @@ class OutputFolder:
         image: npt.NDArray[np.generic],
         reading: Reading,
         index_level: str | None,
+        coronal: npt.NDArray[np.uint8] | None,
     ) -> tuple[Path, ...]:
         json_path, overlay_path, report_path = self._paths(name)
         write_reading(json_path, reading)
@@ -98,7 +103,7 @@ class OutputFolder:
                 picture = draw_overlay(
                     image, reading, index_level=index_level, long_side=1200, panel=False
                 )
-            write_report(report_path, reading, picture, index_level=index_level)
+            write_report(report_path, reading, picture, index_level=index_level, coronal=coronal)
             written.append(report_path)
         return tuple(written)
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from endplate.geometry.measurement import Measurement
 from endplate.reports.canvas import Picture
+from endplate.reports.in_space import SPACE_COLUMNS, SPACE_NOTE, acquisition_text, space_rows
 from endplate.reports.overlay import encode_png
 from endplate.reports.page import PAGE
 from endplate.reports.words import (
@@ -40,7 +41,11 @@ _STATUS_WORDS: Final = {
 
 
 def html_report(
-    reading: Reading, picture: Picture | None = None, *, index_level: str | None = None
+    reading: Reading,
+    picture: Picture | None = None,
+    *,
+    index_level: str | None = None,
+    coronal: Picture | None = None,
 ) -> str:
     """The text of the report.
 
@@ -52,6 +57,8 @@ def html_report(
         The overlay, best without its panel: the page has the numbers itself.
     index_level : str, optional
         The injured level; by default as `choose_index` decides.
+    coronal : (H, W, 3) uint8 array, optional
+        Of a CT: the spine from the front, with the line that the slab follows.
     """
     usable = reading.quality.status != "rejected"
     index = choose_index(reading, index_level) if usable else None
@@ -62,7 +69,9 @@ def html_report(
         film=_film(picture),
         headline=_headline(reading, index) if usable else "",
         facts=_facts(reading),
-        levels=_levels(reading, index) if usable and reading.vertebrae else "",
+        levels=_levels(reading, index) + _space(reading, coronal)
+        if usable and reading.vertebrae
+        else "",
         all=_all_measures(reading.measurements) if usable and reading.measurements else "",
         disclaimer=_text(DISCLAIMER),
     )
@@ -74,9 +83,10 @@ def write_report(
     picture: Picture | None = None,
     *,
     index_level: str | None = None,
+    coronal: Picture | None = None,
 ) -> None:
     """Write `html_report` in UTF-8."""
-    text = html_report(reading, picture, index_level=index_level)
+    text = html_report(reading, picture, index_level=index_level, coronal=coronal)
     Path(path).write_text(text, encoding="utf-8")
 
 
@@ -97,9 +107,34 @@ def _status(reading: Reading) -> str:
 def _film(picture: Picture | None) -> str:
     if picture is None:
         return "<div></div>"
-    data = base64.b64encode(encode_png(picture)).decode("ascii")
     alt = "The film with corners, endplates, level names and angles drawn on it"
-    return f'<div class="card film"><img alt="{alt}" src="data:image/png;base64,{data}"></div>'
+    return f'<div class="card film">{_image(picture, alt)}</div>'
+
+
+def _image(picture: Picture, alt: str) -> str:
+    data = base64.b64encode(encode_png(picture)).decode("ascii")
+    return f'<img alt="{alt}" src="data:image/png;base64,{data}">'
+
+
+def _space(reading: Reading, coronal: Picture | None) -> str:
+    """Of a CT, how each body stands in space."""
+    rows = space_rows(reading)
+    if not rows:
+        return ""
+    heads = "".join(f'<th class="n">{head}</th>' for head, _ in SPACE_COLUMNS)
+    lines = "".join(
+        f"<tr><td><strong>{level}</strong></td>"
+        + "".join(f'<td class="n">{_text(cell)}</td>' for cell in cells)
+        + "</tr>"
+        for level, *cells in rows
+    )
+    alt = "The spine from the front, with the line that the sagittal slab follows"
+    return (
+        '<section class="card wide"><h2>In space</h2><table>'
+        f'<tr><th>Level</th>{heads}</tr>{lines}</table><p class="why">{SPACE_NOTE}</p>'
+        + ("" if coronal is None else _image(coronal, alt))
+        + "</section>"
+    )
 
 
 def _headline(reading: Reading, index: IndexChoice | None) -> str:
@@ -176,6 +211,7 @@ def _facts(reading: Reading) -> str:
         "Study date": source.study_date,
         "Film": f"{source.columns} x {source.rows} pixels {source.modality}",
         "View": ", ".join(part for part in seen if part),
+        "CT": acquisition_text(reading),
         "Calibration": calibration_text(reading.calibration),
         "Read by": reader_text(reading),
         "File, SHA-256": source.sha256[:16],

@@ -11,6 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from endplate.reports.in_space import SPACE_COLUMNS, SPACE_NOTE, acquisition_text, space_rows
 from endplate.reports.words import (
     STAR_NOTE,
     IndexChoice,
@@ -46,7 +47,8 @@ def reading_table(reading: Reading, index_level: str | None = None) -> Renderabl
     Returns
     -------
     rich renderable
-        Status, the main measures, a line for each level, the calibration.
+        Status, the main measures, a line for each level, the calibration; of a CT also how each
+        body stands in space.
     """
     parts: list[RenderableType] = [_head(reading)]
     if reading.quality.status == "rejected":
@@ -57,7 +59,11 @@ def reading_table(reading: Reading, index_level: str | None = None) -> Renderabl
         parts.append(_main_table(reading, index))
     if reading.vertebrae:
         parts.append(_level_table(reading, index))
+    if space := space_rows(reading):
+        parts.append(_space_table(space, index))
     parts.append(Text("Calibration: " + calibration_text(reading.calibration), style="dim"))
+    if made := acquisition_text(reading):
+        parts.append(Text("CT: " + printable(made), style="dim"))
     return Group(*parts)
 
 
@@ -116,6 +122,14 @@ def _level_table(reading: Reading, index: IndexChoice | None) -> RenderableType:
     table.caption = "\n".join(notes) or None
     table.caption_justify = "left"
     return Padding(table, (1, 0, 1, 0))
+
+
+def _space_table(rows: Sequence[Sequence[str]], index: IndexChoice | None) -> RenderableType:
+    heads = [_Column("In space"), *(_Column(head, right=True) for head, _ in SPACE_COLUMNS)]
+    table = _table(heads, rows, None if index is None else index.level)
+    table.caption = SPACE_NOTE
+    table.caption_justify = "left"
+    return Padding(table, (0, 0, 1, 0))
 
 
 @dataclass(frozen=True, slots=True)
