@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
 from endplate.checked import Record
@@ -46,7 +47,8 @@ def build_app(desk: Desk, door: Doorkeeper, rules: GuardRules) -> ASGIApp:
     return Guard(app, door, rules)
 
 
-def _session(request: Request) -> Session:
+async def _session(request: Request) -> Session:
+    # Asynchronous, so that no thread is taken for it.
     session: Session = request.scope["session"]
     return session
 
@@ -185,11 +187,18 @@ def _add_edits(app: FastAPI, desk: Desk) -> None:
         "sign": desk.sign,
     }
 
+    @app.post("/api/films/{key}/measure")
+    async def measure(key: str, session: SessionOf, body: BodyOf) -> Response:
+        if desk.entry(session.person, key).is_ct:  # its map may have to be read
+            return await act(key, "measure", session, body)
+        # Asked sixty times a second, and over before a thread for it would be found.
+        return _json(desk.measure(session.person, key, body))
+
     @app.post("/api/films/{key}/{action}")
-    def act(key: str, action: str, session: SessionOf, body: BodyOf) -> Response:
+    async def act(key: str, action: str, session: SessionOf, body: BodyOf) -> Response:
         if action not in actions:
             raise HTTPException(404)
-        return _json(actions[action](session.person, key, body))
+        return _json(await run_in_threadpool(actions[action], session.person, key, body))
 
 
 def _add_exports(app: FastAPI, desk: Desk) -> None:

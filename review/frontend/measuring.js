@@ -1,6 +1,6 @@
 // Measures of an edit from the server: one request at a time, the last state always asked for.
 
-import { post } from "./api.js";
+import { postAtOnce } from "./api.js";
 import * as model from "./model.js";
 import { refusal } from "./words.js";
 
@@ -29,7 +29,7 @@ export class Measuring {
     const focus = doc.vertebrae.some((v) => v.level === viewer.level) ? viewer.level : null;
     let found = { measurements: [], focus: null, error: "" };
     try {
-      const answer = await post(`api/films/${viewer.key}/measure`, { ...model.wireOf(doc, viewer.film.reading), focus });
+      const answer = await postAtOnce(`api/films/${viewer.key}/measure`, { ...model.wireOf(doc, viewer.film.reading), focus });
       found = { measurements: answer.measurements, focus, error: "" };
       this.takeCovariance(doc, answer);
     } catch (error) {
@@ -46,7 +46,10 @@ export class Measuring {
   takeCovariance(doc, answer) {
     if (doc !== this.viewer.doc) return;
     const of = new Map(answer.levels.map((level, i) => [level, answer.covariance[i]]));
-    doc.vertebrae.forEach((v) => (v.covariance = of.get(v.level) || v.covariance));
+    for (const v of doc.vertebrae) {
+      const now = of.get(v.level);
+      if (now && String(now) !== String(v.covariance)) v.covariance = now;
+    }
     this.viewer.stage.redraw();
   }
 }

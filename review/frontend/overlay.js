@@ -1,6 +1,6 @@
 // Points, endplates, walls, names and ellipses over the film, in screen pixels.
 
-import { rem, replace, svg } from "./dom.js";
+import { rem, svg } from "./dom.js";
 import { centre, IA, IM, IP, SA, SM, SP } from "./model.js";
 import { ellipse, toScreen } from "./view.js";
 
@@ -86,12 +86,35 @@ function label(v, points, size) {
   return [svg("text", { class: "name", ...place, text: v.level + signs })];
 }
 
+// Bodies as they were drawn last: while a point is dragged all but one stay as they are.
+const drawn = new WeakMap();
+
+function bodyOnce(v, at, view, chosen, options, size) {
+  const picked = chosen && chosen.at === at ? chosen.point : -1;
+  const look = [v.covariance, at, view, picked, options.ellipses, options.aside, size];
+  const known = drawn.get(v);
+  if (known && look.every((x, i) => x === known.look[i])) return known.node;
+  const node = body(v, at, view, chosen, options, size);
+  drawn.set(v, { look, node });
+  return node;
+}
+
+// Children that differ are replaced, the others left alone.
+function keep(root, parts) {
+  parts.forEach((part, i) => {
+    const now = root.childNodes[i];
+    if (!now) root.append(part);
+    else if (now !== part) root.replaceChild(part, now);
+  });
+  while (root.childNodes.length > parts.length) root.lastChild.remove();
+}
+
 export function drawOverlay(root, doc, view, chosen, options) {
   const parts = [];
   // Marks grow with the letters of the page, for screens of many pixels.
   const size = rem(1) / 15;
   if (options.marks) {
-    doc.vertebrae.forEach((v, at) => parts.push(body(v, at, view, chosen, options, size)));
+    doc.vertebrae.forEach((v, at) => parts.push(bodyOnce(v, at, view, chosen, options, size)));
   }
   for (const [i, place] of (options.clicks || []).entries()) {
     const [x, y] = toScreen(view, place);
@@ -102,7 +125,7 @@ export function drawOverlay(root, doc, view, chosen, options) {
     const [x, y] = options.cross;
     parts.push(svg("path", { class: "click cross", d: `M${x - 14},${y}h10m8,0h10M${x},${y - 14}v10m0,8v10` }));
   }
-  replace(root, ...parts);
+  keep(root, parts);
 }
 
 // Where the whole column lies, for turning to it: the mean of the centres.
