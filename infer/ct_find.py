@@ -56,6 +56,7 @@ class _Seen:
 
     scale: int
     trust: float
+    depth: float
     candidate: Candidate
 
 
@@ -91,8 +92,8 @@ def find_candidates(
         films += [film[0] for _, film in outputs]
         maps = np.mean([m[0] for m, _ in outputs], axis=0)
         for candidate in decode_maps(maps, to_slab, threshold=_LEAST_SEEN):
-            c = _facing_right(candidate)
-            seen.append(_Seen(k, _trust(c.depth / step), c))
+            depth = candidate.depth
+            seen.append(_Seen(k, _trust(depth / step), depth, _facing_right(candidate)))
     return _merged(seen, spacing), decode_film(np.mean(films, axis=0))
 
 
@@ -168,30 +169,30 @@ def _facing_right(candidate: Candidate) -> Candidate:
     return replace(candidate, points=candidate.points[[2, 1, 0, 5, 4, 3]])
 
 
-def _trust(depth: float | FloatArray) -> float:
+def _trust(depth: float) -> float:
     """How far a body of a depth in window pixels is believed, 0 to 1."""
     return float(np.exp(-0.5 * (np.log(depth / _BEST_DEPTH) / _DEPTH_SD) ** 2))
 
 
 def _merged(seen: Sequence[_Seen], spacing: float) -> list[Candidate]:
     """One candidate for each place, best first."""
-    left = sorted(seen, key=lambda s: -s.trust * s.candidate.score)
+    order = sorted(seen, key=lambda s: -s.trust * s.candidate.score)
+    centres = np.array([s.candidate.centre for s in order]).reshape(-1, 2)
+    depths = np.array([s.depth for s in order])
+    sacra = np.array([s.candidate.sacrum for s in order], dtype=bool)
+    free = np.ones(len(order), dtype=bool)
     out = []
-    while left:
-        best = left.pop(0)
-        if best.trust < _LEAST_TRUST:
-            break
-        same = [s for s in left if _same(s.candidate, best.candidate)]
-        left = [s for s in left if not _same(s.candidate, best.candidate)]
-        body = _average(best, same, spacing)
+    for i, best in enumerate(order):
+        if best.trust < _LEAST_TRUST or not free[i]:
+            continue
+        apart = np.hypot(*(centres - centres[i]).T)
+        same = free & (sacra == sacra[i]) & (apart < _SAME_BODY * np.minimum(depths, depths[i]))
+        free &= ~same
+        free[i] = same[i] = False
+        body = _average(best, [order[j] for j in np.flatnonzero(same)], spacing)
         if body.score > _LEAST:
             out.append(body)
     return sorted(out, key=lambda c: -c.score)[:_MOST]
-
-
-def _same(one: Candidate, other: Candidate) -> bool:
-    apart = float(np.hypot(*(one.centre - other.centre)))
-    return one.sacrum == other.sacrum and apart < _SAME_BODY * min(one.depth, other.depth)
 
 
 def _average(best: _Seen, others: Sequence[_Seen], spacing: float) -> Candidate:
@@ -203,7 +204,7 @@ def _average(best: _Seen, others: Sequence[_Seen], spacing: float) -> Candidate:
             chosen[scale] = min(
                 there, key=lambda c: float(np.hypot(*(c.centre - best.candidate.centre)))
             )
-    trust = np.array([_trust(best.candidate.depth * spacing / mm) for mm in SCALES])
+    trust = np.array([_trust(best.depth * spacing / mm) for mm in SCALES])
     part = {k: float(trust[k]) * c.score for k, c in chosen.items()}
     total = sum(part.values())
     share = {k: p / total for k, p in part.items()}

@@ -9,7 +9,7 @@ import numpy as np
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.imaging.ct.curve import CentreLine
 from endplate.imaging.ct.ribs import lateral_reach
-from endplate.imaging.ct.slab import Slab, cut_slab
+from endplate.imaging.ct.slab import Slab, cut_slabs
 from endplate.imaging.ct.volume import Volume
 from endplate.infer.ct_find import find_candidates, name_on_ct, rib_evidence
 from endplate.infer.find import Anchor, Found, match_anchors
@@ -75,10 +75,7 @@ def read_sheet(
     InputError
         If an anchor lies on no vertebra that was found.
     """
-    slabs = [
-        ImagePyramid(cut_slab(ct, line, thickness=thick, window=window).pixels)
-        for thick, window in _SLABS
-    ]
+    slabs = [ImagePyramid(s.pixels) for s in cut_slabs(ct, line, _SLABS)]
     candidates, scores = find_candidates(slabs, slab.spacing, reader.detector)
     down = np.array([0.0, 1.0])
     column = name_on_ct(

@@ -50,17 +50,19 @@ class Mask:
 
         The edge is smoothed by half a voxel: planes oblique to the grid then lose their steps.
         """
-        chosen = np.isin(labels.voxels, np.array(numbers, dtype=np.int16))
-        if not chosen.any():
+        slices = np.array(
+            [k for k, plane in enumerate(labels.voxels) if _are(plane, numbers).any()]
+        )
+        if len(slices) == 0:
             return None
-        bounds = [np.flatnonzero(chosen.any(axis=ax)) for ax in ((1, 2), (0, 2), (0, 1))]
-        low = np.array([b[0] for b in bounds[::-1]])
-        high = np.array([b[-1] for b in bounds[::-1]])
+        seen = _are(labels.voxels[slices[0] : slices[-1] + 1], numbers)
+        rows, columns = (np.flatnonzero(seen.any(axis=ax)) for ax in ((0, 2), (0, 1)))
+        low = np.array([columns[0], rows[0], slices[0]])
+        high = np.array([columns[-1], rows[-1], slices[-1]])
         part = labels.crop((low - 3).astype(float), (high + 4).astype(float))
-        share = np.isin(part.voxels, np.array(numbers, dtype=np.int16)).astype(np.float32)
-        smooth = _smooth(share, (0.6, 0.6, 0.6))
+        smooth = _smooth(_are(part.voxels, numbers).astype(np.float32), (0.6, 0.6, 0.6))
         voxels = np.rint(smooth * 256).astype(np.int16)
-        size = float(chosen.sum()) * abs(float(np.linalg.det(labels.affine[:3, :3]))) / 1000
+        size = float(seen.sum()) * abs(float(np.linalg.det(labels.affine[:3, :3]))) / 1000
         return cls(Volume(voxels, part.affine, labels.provenance), size)
 
 
@@ -134,6 +136,14 @@ def upright_axes(up: FloatArray, front: FloatArray | None = None) -> FloatArray:
     a = a - (a @ u) * u
     a = a / np.linalg.norm(a)
     return np.stack([np.cross(u, a), a, u])
+
+
+def _are(voxels: npt.NDArray[np.int16], numbers: Sequence[int]) -> npt.NDArray[np.bool_]:
+    """Whether voxels have one of a few numbers."""
+    out: npt.NDArray[np.bool_] = voxels == numbers[0]
+    for number in numbers[1:]:
+        out |= voxels == number
+    return out
 
 
 def _smooth(values: npt.NDArray[np.float32], sigma: tuple[float, float, float]) -> FloatArray:

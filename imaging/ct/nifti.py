@@ -226,6 +226,8 @@ def _voxels(stream: _Stream, header: _Header, shown: str, labels: bool) -> npt.N
 def _hounsfield(
     plane: npt.NDArray[np.generic], header: _Header, shown: str
 ) -> npt.NDArray[np.int16]:
+    if plane.dtype == np.dtype(np.int16) and _unscaled(header):
+        return plane.astype(np.int16)
     values = plane.astype(np.float32) * header.slope + header.intercept
     whole = np.nan_to_num(np.rint(values), nan=-1024.0)
     out: npt.NDArray[np.int16] = np.clip(whole, -32768, 32767).astype(np.int16)
@@ -233,6 +235,8 @@ def _hounsfield(
 
 
 def _labels(plane: npt.NDArray[np.generic], header: _Header, shown: str) -> npt.NDArray[np.int16]:
+    if plane.dtype == np.dtype(np.uint8) and _unscaled(header):
+        return plane.astype(np.int16)
     values = plane.astype(np.float64) * header.slope + header.intercept
     whole = np.rint(values)
     if not (np.abs(values - whole) < 1e-3).all() or whole.min() < 0 or whole.max() > 32767:
@@ -241,3 +245,7 @@ def _labels(plane: npt.NDArray[np.generic], header: _Header, shown: str) -> npt.
             " CT itself?"
         )
     return whole.astype(np.int16)
+
+
+def _unscaled(header: _Header) -> bool:
+    return header.slope == 1 and header.intercept == 0

@@ -1,6 +1,7 @@
 """The curved mid-sagittal slab: a sheet that follows the spine sideways, unrolled."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,10 +11,21 @@ from endplate.geometry.landmarks import FloatArray
 from endplate.imaging.ct.curve import CentreLine
 from endplate.imaging.ct.volume import Volume
 
-__all__ = ["WINDOW", "Slab", "Strip", "coronal_strip", "cut_slab", "parallel_slab", "strip_map"]
+__all__ = [
+    "WINDOW",
+    "Slab",
+    "Strip",
+    "coronal_strip",
+    "cut_slab",
+    "cut_slabs",
+    "parallel_slab",
+    "strip_map",
+]
 
 #: Window of the slab, Hounsfield units: fat and disc dark, cortical bone bright.
 WINDOW: Final = (-100.0, 700.0)
+#: Distance of the layers that are averaged, mm.
+_LAYER: Final = 1.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,12 +167,34 @@ def cut_slab(
     window : (low, high)
         Hounsfield units of black and white.
     """
+    looks = [(thickness, window)]
+    return cut_slabs(ct, line, looks, spacing=spacing, before=before, behind=behind)[0]
+
+
+def cut_slabs(
+    ct: Volume,
+    line: CentreLine,
+    looks: Sequence[tuple[float, tuple[float, float]]],
+    *,
+    spacing: float = 0.7,
+    before: float = 60.0,
+    behind: float = 75.0,
+) -> list[Slab]:
+    """Cut several slabs of one sheet, as `cut_slab` does one; layers that they share once.
+
+    Parameters
+    ----------
+    looks : sequence of (thickness, window)
+    """
     first_front = float(line.front.min()) - behind
     columns = round((float(line.front.max()) + before - first_front) / spacing) + 1
     rows = int(line.length[-1] / spacing) + 1
     sheet = Slab(np.zeros((1, 1), np.uint16), line, spacing, 0.0, first_front)
-    pixels = parallel_slab(ct, sheet, (rows, columns), thickness=thickness, window=window)
-    return Slab(pixels, line, spacing, 0.0, first_front)
+    means = _layered(ct, sheet, (rows, columns), [thickness for thickness, _ in looks], 0.0)
+    return [
+        replace(sheet, pixels=windowed(mean, window))
+        for mean, (_, window) in zip(means, looks, strict=True)
+    ]
 
 
 def parallel_slab(
@@ -180,14 +214,32 @@ def parallel_slab(
     thickness, window
         As in `cut_slab`.
     """
+    return windowed(_layered(ct, sheet, size, [thickness], aside)[0], window)
+
+
+def _layered(
+    ct: Volume, sheet: Slab, size: tuple[int, int], thicknesses: Sequence[float], aside: float
+) -> list[npt.NDArray[np.float32]]:
+    """Means over layers on both sides of a sheet, about 1.5 mm apart, for each thickness."""
+    layers = [np.linspace(-t / 2, t / 2, max(1, round(t / _LAYER)) | 1) for t in thicknesses]
     rows, columns = size
-    x, y = np.meshgrid(np.arange(columns, dtype=float), np.arange(rows, dtype=float))
-    grid = np.stack([x, y], axis=-1)
-    layers = np.linspace(-thickness / 2, thickness / 2, max(1, round(thickness / 1.5)) | 1)
-    total = np.zeros((rows, columns))
-    for layer in layers:
-        total += ct.sample(sheet.to_patient(grid, aside + float(layer)))
-    return windowed(total / len(layers), window)
+    length: FloatArray = sheet.first_length + np.arange(rows, dtype=float) * sheet.spacing
+    height, left, along, front = _row(sheet.line, length)
+    pivot = sheet.line.at(length)[2]
+    to_left = _to_the_left(front, along)
+    base = np.stack([left, pivot, height], axis=-1)
+    ahead = sheet.first_front + np.arange(columns) * sheet.spacing - pivot[:, None]
+    # rows are straight: what depends on the line is worked out once for each
+    places = (base[:, None] + ahead[..., None] * front[:, None]) @ sheet.line.axes
+    places += sheet.line.origin
+    sideways = (to_left @ sheet.line.axes)[:, None]
+    totals = [np.zeros(size, np.float32) for _ in layers]
+    for layer in np.unique(np.round(np.concatenate(layers), 6)):
+        values = ct.sample(places + (aside + float(layer)) * sideways)
+        for total, own in zip(totals, layers, strict=True):
+            if np.isclose(own, layer, atol=1e-5).any():
+                total += values
+    return [total / np.float32(len(own)) for total, own in zip(totals, layers, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
