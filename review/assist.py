@@ -167,8 +167,8 @@ def clearness(found: Refined) -> float:
     return float(np.mean(found.mass[seen]))
 
 
-def refuse_twice(placed: Vertebra, others: Sequence[Vertebra]) -> None:
-    """Refuse a body that lies on one that is marked already.
+def refuse_twice(centre: FloatArray, others: Sequence[Vertebra]) -> None:
+    """Refuse a body, or a click, at a place where one is marked already.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def refuse_twice(placed: Vertebra, others: Sequence[Vertebra]) -> None:
         If the centre of another lies within half its depth.
     """
     for other in others:
-        if np.hypot(*(placed.centre - other.centre)) < _SAME * other.depth_px:
+        if np.hypot(*(centre - other.centre)) < _SAME * other.depth_px:
             raise InputError(f"{other.level} is marked there already")
 
 

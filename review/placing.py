@@ -40,11 +40,12 @@ class Placer:
         film = self.shelf.radiograph(sheet.entry)
         x = record.number("x", record.get("x"), 0.0, float(film.columns))
         y = record.number("y", record.get("y"), 0.0, float(film.rows))
+        refuse_twice(np.array([x, y]), edit.vertebrae)
         wanted = record.text("level", default="")
         level = check_level(wanted) if wanted else level_at(edit.vertebrae, y)
         body, down = body_at(edit.vertebrae, x, y, level, film.rows)
         placed = self._place(sheet, body, level, down)
-        refuse_twice(placed, edit.vertebrae)
+        refuse_twice(placed.centre, edit.vertebrae)
         return self._kept(placed)
 
     def snap(self, sheet: Sheet, edit: Edit, record: Record) -> dict[str, Any]:

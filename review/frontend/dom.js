@@ -51,7 +51,9 @@ export function ask({ title, body = [], buttons }) {
     const form = el("form", { method: "dialog" }, heading, ...body, row);
     const dialog = el("dialog", { "aria-labelledby": "dialog-title" }, form);
     for (const [value, text, kind] of buttons) {
-      row.append(el("button", { value, class: kind || "", formnovalidate: !value, text }));
+      // Enter in a field presses the first button that submits: not the one that means no.
+    const none = { type: "button", onclick: () => dialog.close("") };
+    row.append(el("button", { value, class: kind || "", ...(value ? {} : none), text }));
     }
     dialog.addEventListener("close", () => {
       dialog.remove();

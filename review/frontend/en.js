@@ -212,6 +212,7 @@ export default {
   history_reading: "{name}, {time}: {status}",
   history_audit: "What was done",
   history_readings: "Readings of this film",
+  did_overrule: "signed over another reading: {verdict}",
   did_sign: "signed: {verdict}",
   did_export: "exported: {kind}",
   moved: "moved {levels}",

@@ -212,6 +212,7 @@ export default {
   history_reading: "{name}, {time} : {status}",
   history_audit: "Ce qui a été fait",
   history_readings: "Lectures de ce cliché",
+  did_overrule: "signé par-dessus une autre lecture : {verdict}",
   did_sign: "a signé : {verdict}",
   did_export: "a exporté : {kind}",
   moved: "déplacé {levels}",

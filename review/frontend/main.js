@@ -20,6 +20,10 @@ class App {
     this.page = el("div", { class: "page" });
     replace(document.getElementById("app"), this.header, this.page);
     window.addEventListener("hashchange", () => this.route());
+    // Keys are heard wherever the focus went: what had it may have been drawn anew.
+    document.addEventListener("keydown", (e) => {
+      if (e.target === document.body && !document.querySelector("dialog[open]")) this.current?.onBodyKey?.(e);
+    });
     window.addEventListener("beforeunload", (e) => this.current?.dirty && e.preventDefault());
   }
 

@@ -127,7 +127,7 @@ export function drawHistory(node, { readings, audit }) {
 }
 
 function didText(a) {
-  if (a.action === "sign") return t("did_sign", { verdict: t(`status_${a.verdict}`) });
+  if (a.action === "sign") return t(a.overrules ? "did_overrule" : "did_sign", { verdict: t(`status_${a.verdict}`) });
   if (a.action === "export") return t("did_export", { kind: a.kind });
   return a.action;
 }

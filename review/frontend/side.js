@@ -19,6 +19,7 @@ export class Side {
 
   drawTabs() {
     const tabs = this.viewer.session.blinded ? TABS.slice(1, 3) : TABS;
+    const held = this.tabs.contains(document.activeElement);
     if (!tabs.includes(this.tab)) this.tab = tabs[0];
     replace(
       this.tabs,
@@ -36,11 +37,11 @@ export class Side {
             if (!by) return;
             e.stopPropagation();
             this.open(tabs[(tabs.indexOf(name) + by + tabs.length) % tabs.length]);
-            this.tabs.querySelector('[aria-selected="true"]').focus();
           },
         })
       )
     );
+    if (held) this.tabs.querySelector('[aria-selected="true"]').focus();
     this.panel.setAttribute("aria-labelledby", `tab-${this.tab}`);
   }
 

@@ -79,8 +79,8 @@ export class Stage {
       return;
     }
     const { width, height } = fitCanvas(this.canvas);
-    const least = fit(this.film.columns, this.film.rows, width, height, this.aspect);
-    this.view = fitBox(around, width, height, this.aspect, least.zoom);
+    const { columns, rows } = this.film;
+    this.view = fitBox(around, [columns, rows], width, height, fit(columns, rows, width, height, this.aspect));
     this.redraw();
   }
 

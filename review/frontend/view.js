@@ -11,11 +11,16 @@ export function fit(columns, rows, width, height, aspect = 1) {
   };
 }
 
-// The view that shows a box of the film, [left, top, right, bottom], whole; no
-// smaller than `least`, and at most four times as large.
-export function fitBox([left, top, right, bottom], width, height, aspect = 1, least = 0) {
-  const zoom = Math.max(least, Math.min(4 * (least || Infinity), width / (right - left), height / ((bottom - top) * aspect)));
-  return centred([(left + right) / 2, (top + bottom) / 2], [width / 2, height / 2], zoom, aspect);
+// The view that shows a box of the film, [left, top, right, bottom], whole; no smaller than `all`,
+// the view of the whole film, at most four times as large, and nothing beside the film while there
+// is more of it.
+export function fitBox([left, top, right, bottom], [columns, rows], width, height, all) {
+  const { aspect } = all;
+  const wanted = Math.min(4 * all.zoom, width / (right - left), height / ((bottom - top) * aspect));
+  const zoom = Math.max(all.zoom, wanted);
+  const { x, y } = centred([(left + right) / 2, (top + bottom) / 2], [width / 2, height / 2], zoom, aspect);
+  const within = (at, length, room) => (length < room ? (room - length) / 2 : Math.min(0, Math.max(room - length, at)));
+  return { zoom, aspect, x: within(x, columns * zoom, width), y: within(y, rows * zoom * aspect, height) };
 }
 
 export function toScreen(view, [x, y]) {

@@ -78,6 +78,10 @@ export class Viewer {
     this.side.drawTabs();
   }
 
+  onBodyKey(event) {
+    onFilmKey(this, event);
+  }
+
   close() {
     this.closed = true;
     this.slabs?.close();

@@ -134,6 +134,12 @@ export class Worklist {
     this.watch.observe(this.scroller);
   }
 
+  onBodyKey(event) {
+    if (event.key === "Tab") return;
+    this.grid.focus({ preventScroll: true });
+    this.onKey(event);
+  }
+
   close() {
     this.watch.disconnect();
     clearTimeout(this.later);
@@ -151,6 +157,7 @@ export class Worklist {
     const left = rows.filter((r) => !r.signed).length;
     this.count.textContent = left ? t("left", { left, all: rows.length }) : t("all_done", { all: rows.length });
     const blinded = this.session.blinded;
+    const focus = this.chips.contains(document.activeElement) ? document.activeElement.dataset.show : null;
     const kinds = blinded ? ["all", "todo", "signed"] : Object.keys(FILTERS);
     replace(
       this.chips,
@@ -168,6 +175,7 @@ export class Worklist {
         )
       )
     );
+    if (focus) this.chips.querySelector(`[data-show="${focus}"]`).focus();
     this.drawHead();
     this.grid.setAttribute("aria-rowcount", String(this.shown.length + 1));
     this.spacer.style.height = `${this.shown.length * ROW}px`;
@@ -308,7 +316,7 @@ export class Worklist {
     if (to !== undefined) {
       event.preventDefault();
       this.choose(Math.min(Math.max(to, 0), last));
-    } else if (event.key === "Enter" && event.target === this.grid) {
+    } else if (event.key === "Enter" && [this.grid, document.body].includes(event.target)) {
       this.openAt(this.at);
     } else if (event.key === "/") {
       event.preventDefault();

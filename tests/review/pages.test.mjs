@@ -122,6 +122,22 @@ test("screen and film go into one another", () => {
   assert.deepEqual(view.toScreen({ zoom: 1, aspect: 1, x: 0, y: 0 }, [0, 0]), [0.5, 0.5]);
 });
 
+test("a film opens at what is marked, without showing what is beside it", () => {
+  const doc = { vertebrae: [{ points: [[400, 300], [380, 300], [360, 300], [360, 340], null, [400, 340]] }] };
+  const box = model.marked(doc);
+  assert.deepEqual(box, [320, 260, 440, 380]);
+  assert.equal(model.marked({ vertebrae: [] }), null);
+  const all = view.fit(1000, 3000, 800, 600);
+  const near = view.fitBox([300, 1000, 700, 2000], [1000, 3000], 800, 600, all);
+  assert.ok(Math.abs(near.zoom - 0.6) < 1e-9);
+  const middle = view.toScreen(near, [499.5, 1500]);
+  assert.ok(Math.hypot(middle[0] - 400, middle[1] - 300) < 1e-6);
+  const top = view.fitBox([300, -50, 700, 500], [1000, 3000], 800, 600, all);
+  assert.equal(top.y, 0);
+  assert.ok(view.fitBox([499, 1499, 501, 1501], [1000, 3000], 800, 600, all).zoom <= 4 * all.zoom + 1e-12);
+  assert.ok(view.fitBox([-99, -99, 1099, 3099], [1000, 3000], 800, 600, all).zoom === all.zoom);
+});
+
 test("ellipses follow the covariance", () => {
   const e = view.ellipse([4, 0, 1], { zoom: 10, aspect: 1 });
   assert.ok(Math.abs(e.rx - Math.sqrt(4.605) * 20) < 1e-9 && Math.abs(e.ry - Math.sqrt(4.605) * 10) < 1e-9);

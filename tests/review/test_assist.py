@@ -87,13 +87,13 @@ def test_one_click_adds_each_body_of_real_films(helper, data_dir):
             x, y = body.centre + 0.1 * body.depth_px
             rough, down = body_at(others, x, y, body.level, shown.image.shape[0])
             placed = helper.snap(picture, rough, body.level, down)
-            refuse_twice(placed, others)
+            refuse_twice(placed.centre, others)
             assert np.median(np.hypot(*(placed.points - body.points).T)) < 0.1 * body.depth_px
     assert tried > 6
 
 
 def test_no_second_body_on_one_that_is_marked(film):
     body, other = film.vertebrae[1:3]
-    refuse_twice(body, [other])
+    refuse_twice(body.centre, [other])
     with pytest.raises(InputError, match=f"{body.level} is marked there already"):
-        refuse_twice(other, [replace(other, level=body.level)])
+        refuse_twice(other.centre, [replace(other, level=body.level)])

@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -276,6 +277,81 @@ def test_who_sees_it_first_corrects_a_corner_and_signs_in_ten_seconds(chromium, 
         if np.isfinite(v.points[i, 0]) and np.hypot(*(v.points[i] - w.points[i])) > 0.01
     ]
     assert moved == [(before.vertebrae[2].level, 3)]
+    context.close()
+
+
+def test_display_calibration_conflict_and_exports(chromium, served):
+    desk, enter = served
+    context = chromium.new_context(
+        viewport={"width": 1366, "height": 768}, bypass_csp=True, accept_downloads=True
+    )
+    page = context.new_page()
+    enter(page)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(OPENED, state="attached")
+    key = page.evaluate("endplate.current.key")
+    entry = desk.library.entry(key)
+    box = page.locator(".stage").bounding_box()
+    x, y = box["x"] + 40, box["y"] + 60
+
+    # keys are heard after a click elsewhere; 0 goes between the spine and the whole film
+    page.click("#tab-display")
+    spine, tone = page.evaluate("[endplate.current.stage.view.zoom, endplate.current.picture.tone]")
+    page.keyboard.press("0")
+    whole = page.evaluate("endplate.current.stage.view.zoom")
+    assert whole <= spine
+    page.keyboard.press("0")
+    assert page.evaluate("endplate.current.stage.view.zoom") == pytest.approx(spine)
+    page.keyboard.press("i")
+    assert page.locator("#tone-invert").is_checked()
+    page.mouse.move(x, y)
+    page.mouse.down(button="right")
+    page.mouse.move(x + 50, y + 30, steps=3)
+    page.mouse.up(button="right")
+    now = page.evaluate("endplate.current.picture.tone")
+    assert now["width"] > tone["width"]
+    assert now["level"] != tone["level"]
+    page.fill("#tone-sharp", "2")
+    page.mouse.wheel(0, -200)
+    page.wait_for_function(f"endplate.current.stage.view.zoom > {spine} * 1.2")
+    page.keyboard.press("0")
+
+    # two clicks on a known length
+    page.keyboard.press("k")
+    page.mouse.click(x, y)
+    page.mouse.click(x + 150, y)
+    page.fill("#known-mm", "30")
+    page.keyboard.press("Enter")
+    page.wait_for_function("endplate.current.doc.spacing_mm !== null")
+    zoom = page.evaluate("endplate.current.stage.view.zoom")
+    assert page.evaluate("endplate.current.doc.spacing_mm[1]") == pytest.approx(30 * zoom / 150)
+
+    # ben signs meanwhile
+    ben = chromium.new_context(viewport={"width": 1366, "height": 768}, bypass_csp=True)
+    other = ben.new_page()
+    enter(other, "ben")
+    other.keyboard.press("Enter")
+    other.wait_for_selector(OPENED, state="attached")
+    other.click("#sign")
+    other.wait_for_selector(".status.signed")
+    ben.close()
+    page.click("#sign")
+    page.wait_for_selector("dialog")
+    assert "ben" in page.locator("dialog").inner_text()
+    page.locator('dialog button[value="over"]').click()
+    page.wait_for_selector(".status.signed")
+    readings = [desk.library.reading(s) for s in entry.summaries]
+    assert [r.reader.name for r in readings] == ["endplate", "ben", "anna"]
+    assert readings[2].parent == readings[1].id
+    assert readings[2].calibration.source == "fiducial"
+    page.click("#tab-history")
+    page.get_by_text("signed over another reading").wait_for()
+
+    with page.expect_download() as download:
+        page.click('[data-export="all"]')
+    with zipfile.ZipFile(download.value.path()) as archive:
+        ends = sorted(name.rpartition(".")[2] for name in archive.namelist())
+    assert ends == ["csv", "html", "json", "png"]
     context.close()
 
 
