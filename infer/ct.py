@@ -84,8 +84,8 @@ def read_ct_labels(ct: Volume, labels: LabelVolume, *, index_level: str | None =
     if len(bodies) < _FEWEST:
         why = "; ".join(f"{level}: {reason}" for level, reason in spine.left_out.items())
         raise GeometryError(
-            f"{labels.volume.provenance.path}: only {len(bodies)} bodies can be measured, at least"
-            f" {_FEWEST} are needed ({why or 'no others are labelled'})"
+            f"{labels.volume.provenance.path}: at least {_FEWEST} bodies are needed, and"
+            f" {len(bodies)} can be measured ({why or 'no others are labelled'})"
         )
     line = centre_line(
         [b.frame.centre for b in bodies.values()],

@@ -60,7 +60,9 @@ def find_column_line(ct: Volume) -> CentreLine:
     path, first = _best_path(scores - np.float32(_LEAST))
     if len(path) * _GRID < _SHORTEST:
         raise GeometryError(
-            f"{ct.provenance.path}: no spinal column of {_SHORTEST:.0f} mm or more was found in it"
+            f"{ct.provenance.path}: no spinal column of {_SHORTEST:.0f} mm or more was found in it,"
+            f" which is too few vertebrae: it covers {len(scores) * _GRID:.0f} mm from head to foot,"
+            " and two whole vertebrae with what lies between them take about 60 mm"
         )
     turn, score = _turns(bone, air, path, first)
     return _line(ct, path, turn, score, origin, first)

@@ -173,11 +173,14 @@ def test_a_dicomdir_names_the_files(tmp_path: Path) -> None:
     voxels = ramp()
     write_series(tmp_path / "source", voxels)
     files = FileSet()
+    stage = files._stage["t"]  # a FileSet never clears its temporary folders itself
     for file in sorted((tmp_path / "source").iterdir()):
         ds = dcmread(file)
         ds.PatientName, ds.StudyID, ds.StudyTime, ds.AccessionNumber = "P", "1", "120000", "1"
         files.add(ds)
     files.write(tmp_path / "medium")
+    stage.cleanup()
+    files._stage["t"].cleanup()
     for path in (tmp_path / "medium", tmp_path / "medium" / "DICOMDIR"):
         np.testing.assert_array_equal(read_ct(path).voxels, voxels)
 
