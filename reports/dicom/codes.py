@@ -18,6 +18,7 @@ __all__ = [
     "LINES",
     "LOCAL_SCHEME",
     "MEASURES",
+    "MODALITIES",
     "POINT_CODES",
     "REGION_OF_LEVELS",
     "STANDARD_CODES",
@@ -233,6 +234,21 @@ STANDARD_CODES: Final[dict[str, Code]] = {
     "source of group": Code("121112", "DCM", "Source of Measurement"),
     "method": Code("370129005", "SCT", "Measurement Method"),
     "region": Code("111030", "DCM", "Image Region"),
+    "library": Code("111028", "DCM", "Image Library"),
+    "library group": Code("126200", "DCM", "Image Library Group"),
+    "modality": Code("121139", "DCM", "Modality"),
+    "rows": Code("110910", "DCM", "Pixel Data Rows"),
+    "columns": Code("110911", "DCM", "Pixel Data Columns"),
+}
+
+#: Modalities of films by their defined term (CID 29).
+MODALITIES: Final[dict[str, Code]] = {
+    "CR": Code("CR", "DCM", "Computed Radiography"),
+    "DX": Code("DX", "DCM", "Digital Radiography"),
+    "RF": Code("RF", "DCM", "Radiofluoroscopy"),
+    "RG": Code("RG", "DCM", "Radiographic imaging"),
+    "XA": Code("XA", "DCM", "X-Ray Angiography"),
+    "OT": Code("OT", "DCM", "Other Modality"),
 }
 
 #: Single concepts of our own: what a group is about, and what is said of a reading.

@@ -21,11 +21,13 @@ from endplate.geometry.landmarks import FloatArray
 from endplate.reports.dicom.codes import STANDARD_CODES, Code
 
 __all__ = [
+    "ACQUIRED",
     "CONTAINS",
     "INFERRED",
     "MODIFIER",
     "OBSERVED",
     "PROPERTY",
+    "SEPARATE",
     "SOURCE",
     "code",
     "container",
@@ -39,12 +41,15 @@ __all__ = [
     "uid",
 ]
 
+ACQUIRED: Final = "HAS ACQ CONTEXT"
 CONTAINS: Final = "CONTAINS"
 INFERRED: Final = "INFERRED FROM"
 MODIFIER: Final = "HAS CONCEPT MOD"
 OBSERVED: Final = "HAS OBS CONTEXT"
 PROPERTY: Final = "HAS PROPERTIES"
 
+#: How viewers are to show the items of a container: one by one, with their names.
+SEPARATE: Final = "SEPARATE"
 #: What a film is to a region, and a point to its number, in the word of the templates.
 SOURCE: Final = Code("260753009", "SCT", "Source")
 
@@ -106,12 +111,14 @@ def region(relation: str, name: Code, kind: str, points: FloatArray, film: bytes
     )
 
 
-def image(relation: str, name: Code, sop_class: str, sop_instance: str) -> bytes:
+def image(
+    relation: str, name: Code, sop_class: str, sop_instance: str, children: Iterable[bytes] = ()
+) -> bytes:
     """A film."""
     referred = element(0x1150, b"UI", sop_class, 0x0008)
     referred += element(0x1155, b"UI", sop_instance, 0x0008)
     data = element(0x1199, b"SQ", item(referred), 0x0008)
-    return item(data + _kind(relation, "IMAGE", name))
+    return item(data + _kind(relation, "IMAGE", name) + _children(children))
 
 
 def film_reference(sop_class: str, sop_instance: str) -> bytes:
@@ -120,14 +127,12 @@ def film_reference(sop_class: str, sop_instance: str) -> bytes:
 
 
 def container(relation: str, name: Code, template: str, children: Iterable[bytes]) -> bytes:
-    """A group of items after a template of the standard."""
-    follows = element(0x0105, b"CS", "DCMR", 0x0008) + element(0xDB00, b"CS", template)
-    return item(
-        _kind(relation, "CONTAINER", name)
-        + element(0xA050, b"CS", "CONTINUOUS")
-        + element(0xA504, b"SQ", item(follows))
-        + _children(children)
-    )
+    """A group of items after a template of the standard, ``""`` where none is to be named."""
+    data = _kind(relation, "CONTAINER", name) + element(0xA050, b"CS", SEPARATE)
+    if template:
+        follows = element(0x0105, b"CS", "DCMR", 0x0008) + element(0xDB00, b"CS", template)
+        data += element(0xA504, b"SQ", item(follows))
+    return item(data + _children(children))
 
 
 def _children(children: Iterable[bytes]) -> bytes:

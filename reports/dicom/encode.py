@@ -18,7 +18,7 @@ _UTF_8: Final = "ISO_IR 192"
 _CONTENT: Final = Tag(0x0040, 0xA730)
 
 
-def set_content(document: Dataset, items: Iterable[bytes]) -> None:
+def set_content(document: Dataset, items: Iterable[bytes], before: Iterable[bytes] = ()) -> None:
     """Give the last container of a structured report in explicit little endian and UTF-8 other
     items. The content is from then on kept as the bytes that are written, and only parsed where
     somebody asks for it.
@@ -27,14 +27,14 @@ def set_content(document: Dataset, items: Iterable[bytes]) -> None:
     ----------
     document : Dataset
         The report; the last item of its content is the container.
-    items : iterable of bytes
-        Of `endplate.reports.dicom.content`.
+    items, before : iterable of bytes
+        Of `endplate.reports.dicom.content`: the container's, and what stands before it.
     """
     *others, container = document[_CONTENT].value
     del container[_CONTENT]
     assert max(container.keys()) < _CONTENT, "nothing stands behind the content"
     whole = _plain(container) + element(_CONTENT.element, b"SQ", b"".join(items))
-    data = b"".join([*map(_encoded, others), item(whole)])
+    data = b"".join([*map(_encoded, others), *before, item(whole)])
     document[_CONTENT] = RawDataElement(_CONTENT, "SQ", len(data), data, 0, False, True)
 
 

@@ -2,6 +2,7 @@
 
 What the document holds, in this order:
 
+- the film, as image library (TID 1600), without which the OHIF viewer shows nothing;
 - a group on the reading as a whole (TID 1501): who read, the verdict of the quality gate, the
   calibration;
 - for each vertebra a group with its outline (TID 1410), its finding site and the measures of the
@@ -25,11 +26,12 @@ from pydicom.dataset import Dataset
 from endplate import __version__
 from endplate.errors import InputError
 from endplate.reports.dicom.codes import LOCAL_SCHEME, STANDARD_CODES, Code
+from endplate.reports.dicom.content import SEPARATE
 from endplate.reports.dicom.encode import set_content
 from endplate.reports.dicom.film import Film, names_as_they_are
 from endplate.reports.dicom.sr_context import GroupContext
 from endplate.reports.dicom.sr_groups import measurement_groups
-from endplate.reports.dicom.sr_reading import reading_group
+from endplate.reports.dicom.sr_reading import image_library, reading_group
 from endplate.reports.dicom.uids import UidMaker
 from endplate.study.reading import Reading
 
@@ -99,8 +101,11 @@ def build_sr(
         ],
     )
     stamp(document, created)
+    for shown in (document, document.ContentSequence[-1]):
+        shown.ContinuityOfContent = SEPARATE
     context = GroupContext(reading, film, uids, time_point)
-    set_content(document, (reading_group(context), *measurement_groups(context)))
+    groups = (reading_group(context), *measurement_groups(context))
+    set_content(document, groups, before=(image_library(context),))
     return document
 
 

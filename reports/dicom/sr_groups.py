@@ -66,12 +66,16 @@ def _body_group(
     context: GroupContext, vertebra: Vertebra, measurements: Sequence[Measurement]
 ) -> bytes:
     """A body: its outline where all corners were seen, and what was measured of it alone."""
-    items = [*_certainty(vertebra), *(_measure(context, m) for m in measurements)]
-    for name, seen in (("HARDWARE", vertebra.hardware), ("CEMENT", vertebra.cement)):
-        value = STANDARD_CODES["present" if seen else "absent"]
+    whole = vertebra.has(*CORNERS)
+    # Where there is no outline, the numbers say where they are from.
+    seen = () if whole else _seen(context, vertebra)
+    items = [*_certainty(vertebra, seen)]
+    items += (_measure(context, m, lines=not whole) for m in measurements)
+    for name, there in (("HARDWARE", vertebra.hardware), ("CEMENT", vertebra.cement)):
+        value = STANDARD_CODES["present" if there else "absent"]
         items.append(content.code(CONTAINS, CONCEPTS[name], value))
     finding = STANDARD_CODES["sacrum" if vertebra.level == "S1" else "vertebra"]
-    if not vertebra.has(*CORNERS):
+    if not whole:
         return context.group(vertebra.level, finding, items, vertebra.level)
     outline = np.array([vertebra.point(name) for name in POINTS if vertebra.has(name)])
     closed = _shifted(np.vstack([outline, outline[:1]]))
@@ -81,11 +85,21 @@ def _body_group(
     return context.group(vertebra.level, finding, items, vertebra.level, PLANAR)
 
 
-def _certainty(vertebra: Vertebra) -> Iterator[bytes]:
+def _seen(context: GroupContext, vertebra: Vertebra) -> tuple[bytes, ...]:
+    """The line through the points that were seen."""
+    points = np.array([vertebra.point(name) for name in POINTS if vertebra.has(name)])
+    if len(points) < 2:
+        return ()
+    line = _shifted(points)
+    return (content.region(INFERRED, content.SOURCE, "POLYLINE", line, context.source),)
+
+
+def _certainty(vertebra: Vertebra, seen: tuple[bytes, ...]) -> Iterator[bytes]:
     pairs = (("CONFIDENCE", vertebra.confidence), ("P-LEVEL", vertebra.level_probability))
     for name, value in pairs:
         if math.isfinite(value):
-            yield _rounded(CONTAINS, CONCEPTS[name], value, "1")
+            number = round(float(value), _DIGITS)
+            yield content.number(CONTAINS, CONCEPTS[name], number, UNITS["1"], seen)
 
 
 def _landmark_group(context: GroupContext, vertebra: Vertebra) -> bytes:

@@ -1,19 +1,43 @@
-"""The first measurement group of a structured report: what concerns the reading as a whole."""
+"""The film of a structured report, and its first measurement group: on the reading as a whole."""
 
 from collections.abc import Iterator
 
+import numpy as np
+
 from endplate.reports.dicom import content
-from endplate.reports.dicom.codes import CONCEPTS, STANDARD_CODES, UNITS
-from endplate.reports.dicom.content import CONTAINS
-from endplate.reports.dicom.sr_context import LONGEST_TEXT, GroupContext
+from endplate.reports.dicom.codes import CONCEPTS, MODALITIES, STANDARD_CODES, UNITS
+from endplate.reports.dicom.content import ACQUIRED, CONTAINS
+from endplate.reports.dicom.sr_context import LONGEST_TEXT, PLANAR, GroupContext
 from endplate.study.reading import Reading
 
-__all__ = ["reading_group"]
+__all__ = ["image_library", "reading_group"]
+
+
+def image_library(context: GroupContext) -> bytes:
+    """The film and its size (TID 1600 to 1602)."""
+    header = context.film.header
+    kind = MODALITIES.get(str(header.Modality), MODALITIES["OT"])
+    described = (
+        content.code(ACQUIRED, STANDARD_CODES["modality"], kind),
+        content.number(ACQUIRED, STANDARD_CODES["rows"], header.Rows, UNITS["px"]),
+        content.number(ACQUIRED, STANDARD_CODES["columns"], header.Columns, UNITS["px"]),
+    )
+    film = str(header.SOPClassUID), str(header.SOPInstanceUID)
+    image = content.image(CONTAINS, content.SOURCE, *film, described)
+    group = content.container(CONTAINS, STANDARD_CODES["library group"], "", [image])
+    return content.container(CONTAINS, STANDARD_CODES["library"], "", [group])
 
 
 def reading_group(context: GroupContext) -> bytes:
-    """The group."""
-    return context.group("Reading", CONCEPTS["READING"], _items(context))
+    """The group. Its region is the whole film: the OHIF viewer opens no report in which a group
+    lies nowhere.
+    """
+    header = context.film.header
+    x, y = float(header.Columns), float(header.Rows)
+    edge = np.array([[0.0, 0.0], [x, 0.0], [x, y], [0.0, y], [0.0, 0.0]])
+    region = content.region(CONTAINS, STANDARD_CODES["region"], "POLYLINE", edge, context.source)
+    items = (*_items(context), region)
+    return context.group("Reading", CONCEPTS["READING"], items, template=PLANAR)
 
 
 def _items(context: GroupContext) -> Iterator[bytes]:
@@ -23,7 +47,7 @@ def _items(context: GroupContext) -> Iterator[bytes]:
     for name, said in _evaluations(reading):
         yield content.code(CONTAINS, CONCEPTS[name], CONCEPTS[said.upper()])
     of_group, film = STANDARD_CODES["source of group"], (header.SOPClassUID, header.SOPInstanceUID)
-    yield content.image(CONTAINS, of_group, *map(str, film))
+    yield content.image(CONTAINS, of_group, str(film[0]), str(film[1]))
     for name, text in _reading_texts(reading):
         if text:
             yield content.text(CONTAINS, CONCEPTS[name], text[:LONGEST_TEXT])

@@ -23,6 +23,7 @@ def all_codes() -> list[Code]:
         *codes.POINT_CODES.values(),
         *codes.STANDARD_CODES.values(),
         *codes.TIME_POINTS.values(),
+        *codes.MODALITIES.values(),
         *codes.UNITS.values(),
         *sites,
     ]

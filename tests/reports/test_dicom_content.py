@@ -86,7 +86,8 @@ def test_highdicom_takes_the_report_for_one_of_its_own(tmp_path: Path) -> None:
     reading = make_reading(film)
     (path,) = write_dicom_results(reading, film, tmp_path, kinds=["sr"], time_point="pre-operative")
     report: Any = sr.srread(path).content
-    outlines = report.get_planar_roi_measurement_groups()
+    whole, *outlines = report.get_planar_roi_measurement_groups()
+    assert whole.tracking_identifier == "Reading"
     bodies = [v for v in reading.vertebrae if v.has(*CORNERS)]
     assert [g.tracking_identifier for g in outlines] == [v.level for v in bodies]
     for group, vertebra in zip(outlines, bodies, strict=True):
