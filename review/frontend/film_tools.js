@@ -38,7 +38,7 @@ export class FilmTools {
     else if (this.now === "corners") {
       const level = this.cornerLevel || this.nextLevel || "";
       const of = level === "S1" ? 2 : 4;
-      viewer.say(t("click_corner", { level: level || "…", point: t(`point_${CORNERS[n]}`), n: n + 1, of }));
+      viewer.say(t("click_corner", { level: level || t("next_body"), point: t(`point_${CORNERS[n]}`), n: n + 1, of }));
     } else viewer.say("");
   }
 

@@ -235,9 +235,10 @@ export class Worklist {
     const picture = el("img", { alt: "" });
     picture.hidden = true;
     const name = this.session.blinded ? t("film_n", { n: row.name }) : row.name;
+    const link = el("a", { href: `#/film/${row.key}`, tabindex: "-1", draggable: "false", text: name });
     const cells = {
       status: () => cell("status", dot),
-      film: () => cell("film", name, row.modality === "CT" ? el("small", { text: "CT" }) : null),
+      film: () => cell("film", link, row.modality === "CT" ? el("small", { text: "CT" }) : null),
       subject: () => cell("subject", row.subject),
       date: () => cell("date", day(row.date), el("small", { text: row.position ? t(`position_${row.position}`) : "" })),
       levels: () => cell("levels", row.levels.join(" – ")),
@@ -264,6 +265,7 @@ export class Worklist {
     node.style.transform = `translateY(${at * ROW}px)`;
     node.style.height = `${ROW}px`;
     node.picture = picture;
+    node.link = link;
     node.key = row.key;
     const known = this.thumbs.get(row.key);
     if (known) this.showThumb(node);
@@ -284,8 +286,11 @@ export class Worklist {
   }
 
   mark() {
+    // What scrolls holds one place for Tab: the chosen row, or the first that is there.
+    const tabbed = this.pool.has(this.at) ? this.at : Math.min(...this.pool.keys());
     for (const [at, node] of this.pool) {
       node.classList.toggle("chosen", at === this.at);
+      node.link.tabIndex = at === tabbed ? 0 : -1;
       node.setAttribute("aria-selected", String(at === this.at));
     }
     if (this.pool.has(this.at)) this.grid.setAttribute("aria-activedescendant", `row-${this.at}`);

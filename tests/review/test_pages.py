@@ -481,6 +481,10 @@ def test_nothing_breaks_the_policy_and_axe_finds_nothing_serious(chromium, serve
             if v["impact"] in ("serious", "critical"):
                 found.setdefault(v["id"], []).append((where, v["nodes"][0]["html"][:120]))
 
+    page.set_viewport_size({"width": 1366, "height": 260})
+    page.wait_for_timeout(300)
+    check("list that scrolls")
+    page.set_viewport_size({"width": 1366, "height": 768})
     page.wait_for_timeout(300)
     check("list")
     page.keyboard.press("Enter")
