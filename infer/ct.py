@@ -40,6 +40,8 @@ _UNPROVEN: Final = Reason(
     "these networks were trained on films only; such networks named every body of two CTs wrongly:"
     " check all, or give --labels MASK",
 )
+#: Reasons that are told but flag nothing; where films are compared, the comparison is flagged.
+_NOTES: Final = ("recumbent",)
 _LYING: Final = ("supine", "prone", "decubitus")
 
 
@@ -97,8 +99,7 @@ def read_ct_labels(ct: Volume, labels: LabelVolume, *, index_level: str | None =
     axes = {level: body.frame.axes for level, body in spine.bodies.items()}
     provenance = labels.volume.provenance
     reader = Reader("model", f"labels:{labels.scheme}", __version__, provenance.sha256)
-    reasons = _reasons(ct, vertebrae, index_level, spine)
-    quality = Quality("flagged" if reasons else "accepted", tuple(reasons))
+    quality = _judged(_reasons(ct, vertebrae, index_level, spine))
     return _result(ct, slab, vertebrae, axes, reader, quality, index_level)
 
 
@@ -140,9 +141,14 @@ def read_ct_slab(
         return _result(ct, slab, (), {}, reader.reader, quality, index_level)
     doubts = () if reader.detector.metadata.training.get(_TRAINED_ON_SLABS) else (_UNPROVEN,)
     reasons = (*doubts, *quality.reasons, *_reasons(ct, vertebrae, index_level, None))
-    unique = tuple({r.code: r for r in reasons}.values())
-    quality = Quality("flagged" if unique else "accepted", unique)
+    quality = _judged(tuple({r.code: r for r in reasons}.values()))
     return _result(ct, slab, vertebrae, axes, reader.reader, quality, index_level)
+
+
+def _judged(reasons: Sequence[Reason]) -> Quality:
+    """Flagged for every reason but a note: that patients lie on CT is no fault of a reading."""
+    doubts = [r for r in reasons if r.code not in _NOTES]
+    return Quality("flagged" if doubts else "accepted", tuple(reasons))
 
 
 def _as_lateral(found: Found) -> Found:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +141,18 @@ def test_networks_read_a_ct_and_those_for_films_are_flagged(data_dir: Path) -> N
         np.testing.assert_allclose(
             result.slab.to_pixels(vertebra.points_mm), vertebra.points, atol=1e-6
         )
+
+
+@pytest.mark.parametrize("position", ["supine", None])
+def test_lying_on_ct_is_told_but_flags_nothing(position: str | None) -> None:
+    phantom = make_phantom(PhantomSpine(levels=(*THREE, "L3")), (1.2, 1.2, 2.0))
+    provenance = replace(phantom.ct.provenance, position=position)
+    ct = Volume(phantom.ct.voxels, phantom.ct.affine, provenance)
+    quality = read_ct_labels(ct, labels_of(phantom)).reading.quality
+    assert quality.status == "accepted"
+    (note,) = quality.reasons
+    assert note.code == "recumbent"
+    assert ("not recorded" in note.message) == (position is None)
 
 
 def test_axes_of_the_sheet_and_of_bodies_on_it(bent: Phantom) -> None:
