@@ -1,6 +1,9 @@
 """Results in viewers of others: lines and names must lie on the bodies that they speak of."""
 
+import os
+import re
 import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -137,3 +140,36 @@ def test_dcmtk_shows_the_film_as_the_state_says(film: Path, state: Path, tmp_pat
     assert image is not None
     assert image.shape == stored.shape
     assert np.corrcoef(image.ravel()[::97], stored.ravel()[::97])[0, 1] > 0.99
+
+
+def test_the_ohif_viewer_shows_the_report_on_the_film(tmp_path: Path) -> None:
+    """Where its published build is (`npm pack @ohif/app`, unpacked) says ENDPLATE_OHIF."""
+    viewer = os.environ.get("ENDPLATE_OHIF")
+    if not viewer:
+        pytest.skip("needs the OHIF viewer: set ENDPLATE_OHIF to package/dist of @ohif/app")
+    pytest.importorskip("playwright")
+    tool("Orthanc", "orthanc")
+    tool("chromium", "chromium")
+    script = Path(__file__).parents[2] / "scripts" / "show_in_ohif.py"
+    command = [sys.executable, script, "--viewer", viewer, "-o", tmp_path]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "of the outlines in the report are drawn" in done.stdout
+
+
+def test_dcmtk_shows_the_report_with_names_and_numbers(
+    film: Path, reading: Reading, tmp_path: Path
+) -> None:
+    program = tool("dsr2html", "dcmtk")
+    (report,) = write_dicom_results(reading, film, tmp_path, kinds=["sr"])
+    page = tmp_path / "report.html"
+    done = subprocess.run([program, report, page], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    shown = page.read_text("utf-8")
+    value = next(
+        m.value
+        for m in reading.measurements
+        if (m.name, m.level) == ("vertebral_kyphosis_deg", "L1")
+    )
+    told = rf"Vertebral kyphosis:</b>\s*<br>\s*(<span[^>]*>)?{round(value, 4)} deg"
+    assert re.search(told, shown)
