@@ -21,17 +21,17 @@ from endplate.models.frames import body_frame
 from endplate.models.heatmaps import MARKS
 from endplate.models.resample import ImagePyramid
 
-__all__ = ["SheetResult", "read_sheet"]
+__all__ = ["ROUGH_SD", "SLABS", "SheetResult", "read_sheet"]
 
 #: Thickness in mm and window in Hounsfield units of the slabs that are looked at together: from
 #: one like a film to one that shows the mid-sagittal section, as the networks were trained on.
-_SLABS: Final = ((24.0, (-700.0, 500.0)), (12.0, (-300.0, 600.0)), (6.0, (-100.0, 700.0)))
+SLABS: Final = ((24.0, (-700.0, 500.0)), (12.0, (-300.0, 600.0)), (6.0, (-100.0, 700.0)))
 #: Uppermost level that is reported. Upper bodies are as good as lower ones on CT: no film's
 #: shoulders hide them, so none is left out for its name being less sure.
 _HIGHEST: Final = "T1"
 _KEEP: Final = 0.0
 #: How far off the points of the detector are expected to be, in depths.
-_ROUGH_SD: Final = 0.2
+ROUGH_SD: Final = 0.2
 #: Probability above which a body is said to bear cement or metal.
 _BORNE: Final = 0.5
 #: How far beyond an endplate the volume must reach for it to count as seen, mm.
@@ -75,7 +75,7 @@ def read_sheet(
     InputError
         If an anchor lies on no vertebra that was found.
     """
-    slabs = [ImagePyramid(s.pixels) for s in cut_slabs(ct, line, _SLABS)]
+    slabs = [ImagePyramid(s.pixels) for s in cut_slabs(ct, line, SLABS)]
     candidates, scores = find_candidates(slabs, slab.spacing, reader.detector)
     down = np.array([0.0, 1.0])
     column = name_on_ct(
@@ -97,7 +97,7 @@ def read_sheet(
         reader.refiner,
         reader.calibrations.points,
         _directions(centres, down),
-        prior=_ROUGH_SD,
+        prior=ROUGH_SD,
     )
     vertebrae = [
         Vertebra(
