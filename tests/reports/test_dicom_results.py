@@ -236,27 +236,61 @@ def test_odd_headers_make_no_invalid_objects(tmp_path: Path) -> None:
     assert all(str(dcmread(p).PatientName) == "Müller" for p in written)
 
 
+JAPANESE = "Yamada^Tarou=山田^太郎=やまだ^たろう"
+
+
 @pytest.mark.parametrize(
     ("own", "name", "expected"),
     [
-        ("ISO_IR 192", "Müller^Jörg", "ISO_IR 100"),
+        ("ISO_IR 192", "Müller^Jörg", None),
         ("ISO_IR 192", "Wałęsa^Łukasz", "ISO_IR 101"),
         ("ISO_IR 192", "Ivanov^Igor=Иванов^Игорь", "ISO_IR 144"),
         ("ISO_IR 192", "Wang^XiaoDong=王^小东", "GB18030"),
-        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎=やまだ^たろう", ["", "ISO 2022 IR 87"]),
-        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동", ["", "ISO 2022 IR 149"]),
-        ("GB18030", "Wang^XiaoDong=王^小东", "GB18030"),
+        ("ISO_IR 192", JAPANESE, ["", "ISO 2022 IR 87"]),
+        ("ISO_IR 100", "Müller^Jörg", None),
+        (["", "ISO 2022 IR 87"], JAPANESE, None),
+        (["ISO 2022 IR 13", "ISO 2022 IR 87"], "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう", None),
+        (["", "ISO 2022 IR 149"], "Hong^Gildong=洪^吉洞=홍^길동", None),
+        (["ISO 2022 IR 100", "ISO 2022 IR 144"], "Müller^Jörg=Иванов", None),
+        ("GB18030", "Wang^XiaoDong=王^小东", None),
+        ("GBK", "Wang^XiaoDong=王^小东", "GB18030"),
     ],
 )
 def test_names_of_many_scripts_pass_the_checkers(
-    tmp_path: Path, own: str | list[str], name: str, expected: str | list[str]
+    tmp_path: Path, own: str | list[str], name: str, expected: str | list[str] | None
 ) -> None:
+    """In the film's own character set wherever dcmpschk knows its letters."""
     film = make_film(tmp_path / "film.dcm", SpecificCharacterSet=own, PatientName=name)
     (path,) = write_dicom_results(make_reading(film), film, tmp_path / "out", kinds=["gsps"])
     assert complaints(path, warnings=False) == []
     state = dcmread(path)
     assert str(state.PatientName) == name
-    assert state.SpecificCharacterSet == expected
+    assert state.SpecificCharacterSet == (own if expected is None else expected)
+
+
+def test_dcmtk_reads_a_name_in_a_set_with_code_extensions(tmp_path: Path) -> None:
+    """pydicom wrote it; somebody else reads it."""
+    own, name = ["ISO 2022 IR 100", "ISO 2022 IR 144"], "Müller^Jörg=Иванов"
+    film = make_film(tmp_path / "film.dcm", SpecificCharacterSet=own, PatientName=name)
+    (path,) = write_dicom_results(make_reading(film), film, tmp_path / "out", kinds=["gsps"])
+    command = [tool("dcmdump", "dcmtk"), "+U8", "+P", "PatientName", path]
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=60)
+    assert f"[{name}]" in done.stdout
+
+
+def test_names_that_only_utf8_can_say_are_said_in_it(tmp_path: Path) -> None:
+    """dcmpschk 3.6.7 takes bytes 80 to 9F for control characters also where the set is UTF-8."""
+    name = "Nguyễn^Thị Hoa"
+    film = make_film(tmp_path / "film.dcm", SpecificCharacterSet="ISO_IR 192", PatientName=name)
+    (path,) = write_dicom_results(make_reading(film), film, tmp_path / "out", kinds=["gsps"])
+    state = dcmread(path)
+    assert state.SpecificCharacterSet == "ISO_IR 192"
+    assert str(state.PatientName) == name
+    said = [line for line in complaints(path, warnings=False) if "attribute:" in line]
+    assert [line.split()[-4:-2] for line in said] in ([], [["PatientName", "(0010,0010),"]])
+    state.PatientName = "Nguyen^Thi Hoa"  # the name is all that it holds against the object
+    state.save_as(path)
+    assert complaints(path, warnings=False) == []
 
 
 @pytest.mark.parametrize("size", [(33, 35), (64, 48), (1, 1)])
