@@ -3,16 +3,18 @@
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from endplate.errors import EndplateError, InputError
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.levels import above, below, level_index
 from endplate.imaging.radiograph import Radiograph
+from endplate.infer.ct_networks import ROUGH_SD
 from endplate.infer.pipeline import FilmReader
 from endplate.infer.refine import Refined, refine
 from endplate.infer.square import (
@@ -33,6 +35,8 @@ __all__ = [
     "level_at",
     "refuse_twice",
 ]
+
+Slabs = Callable[[], Sequence[npt.NDArray[np.uint16]]]
 
 _MOST_SNAPS: Final = 5000
 #: A body that the refiner moved further than this, in depths, was not the one clicked.
@@ -80,7 +84,7 @@ class Assistant:
         self._reader: FilmReader | None = None
         self._error = ""
         self._lock = threading.Lock()
-        self._pyramid: tuple[str, ImagePyramid] | None = None
+        self._pictures: tuple[str, list[ImagePyramid]] | None = None
 
     def unavailable(self) -> str:
         """Why there is no help, empty if there is."""
@@ -90,6 +94,16 @@ class Assistant:
             return str(error)
         return ""
 
+    def knows_slabs(self) -> bool:
+        """Whether the networks have seen slabs of CTs.
+
+        Raises
+        ------
+        InputError
+            If they are not installed.
+        """
+        return bool(self._load().refiner.metadata.training.get("ct_slabs"))
+
     def snap(
         self,
         film: Radiograph,
@@ -98,6 +112,7 @@ class Assistant:
         down: FloatArray,
         *,
         inverted: bool = False,
+        slabs: Slabs | None = None,
     ) -> Vertebra:
         """Place the six points of the body near rough ones.
 
@@ -109,13 +124,15 @@ class Assistant:
             Direction from head to foot.
         inverted : bool
             Whether bone is dark on the film.
+        slabs : callable or None
+            Of a CT: gives the slabs of the film's size that are looked at instead of it.
 
         Raises
         ------
         InputError
             If the networks are not installed, or find no body there.
         """
-        found = self.look(film, body, down, inverted=inverted)
+        found = self.look(film, body, down, inverted=inverted, slabs=slabs)
         stretch = stretch_of(film.calibration)
         rough = to_square(body, stretch)
         apart = np.hypot(*(np.nanmean(found.points, axis=0) - np.nanmean(rough, axis=0)))
@@ -125,7 +142,13 @@ class Assistant:
         return Vertebra(level, points, shrink_covariance(found.covariance, stretch))
 
     def look(
-        self, film: Radiograph, body: FloatArray, down: FloatArray, *, inverted: bool = False
+        self,
+        film: Radiograph,
+        body: FloatArray,
+        down: FloatArray,
+        *,
+        inverted: bool = False,
+        slabs: Slabs | None = None,
     ) -> Refined:
         """What the refiner makes of rough points, in square pixels, whether a body is there or not.
 
@@ -134,18 +157,27 @@ class Assistant:
         reader = self._load()
         stretch = stretch_of(film.calibration)
         with self._lock:
-            pyramid = self._pyramid_of(film, inverted)
+            pictures = self._pictures_of(film, inverted, slabs)
             errors = reader.calibrations.points
             rough = to_square(body, stretch)
-            (found,) = refine(pyramid, [rough], reader.refiner, errors, [down * stretch])
+            prior = None if slabs is None else ROUGH_SD
+            (found,) = refine(
+                pictures, [rough], reader.refiner, errors, [down * stretch], prior=prior
+            )
         return found
 
-    def _pyramid_of(self, film: Radiograph, inverted: bool) -> ImagePyramid:
-        name = f"{film.sha256} {inverted}"
-        if self._pyramid is None or self._pyramid[0] != name:
-            pyramid = ImagePyramid(with_square(film.pixels, stretch_of(film.calibration)))
-            self._pyramid = (name, pyramid.inverted() if inverted else pyramid)
-        return self._pyramid[1]
+    def _pictures_of(
+        self, film: Radiograph, inverted: bool, slabs: Slabs | None
+    ) -> list[ImagePyramid]:
+        name = f"{film.sha256} {inverted} {slabs is None} {film.pixels.shape}"
+        if self._pictures is None or self._pictures[0] != name:
+            if slabs is not None:
+                made = [ImagePyramid(pixels) for pixels in slabs()]
+            else:
+                pyramid = ImagePyramid(with_square(film.pixels, stretch_of(film.calibration)))
+                made = [pyramid.inverted() if inverted else pyramid]
+            self._pictures = (name, made)
+        return self._pictures[1]
 
     def _load(self) -> FilmReader:
         with self._lock:

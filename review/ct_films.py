@@ -13,9 +13,10 @@ import numpy.typing as npt
 from endplate.errors import EndplateError, InputError
 from endplate.geometry.landmarks import Vertebra
 from endplate.imaging.ct.read import looks_like_ct, read_ct
-from endplate.imaging.ct.slab import WINDOW, coronal_strip, parallel_slab, strip_map
+from endplate.imaging.ct.slab import WINDOW, coronal_strip, cut_slabs, parallel_slab, strip_map
 from endplate.imaging.ct.slab_file import Sheet
 from endplate.imaging.ct.volume import Volume
+from endplate.infer.ct_networks import SLABS
 from endplate.review.ct_sheets import find_sheet, keep_sheet, make_sheet
 from endplate.review.library import FilmEntry, Library, Summary
 
@@ -32,6 +33,8 @@ _CACHE_BYTES: Final = 48 * 1024 * 1024
 #: CTs that are read in search of the right one; each takes seconds.
 _MOST_TRIED: Final = 12
 _LINE_POINTS: Final = 80
+#: Edges of slabs that are the same lie closer together, mm.
+_SAME_PLACE: Final = 0.01
 
 _Pixels = npt.NDArray[np.uint16]
 
@@ -107,6 +110,24 @@ class CtFilms:
             return parallel_slab(ct, sheet.slab, sheet.size)
 
         return self._picture(entry, "as read", cut)
+
+    def looks(self, entry: FilmEntry) -> list[_Pixels]:
+        """The slabs that the networks look at, of the size and place of the one that was read.
+
+        Raises
+        ------
+        InputError
+            As `slab`, or if the reading was made on a slab of another form.
+        """
+        with self._lock:
+            sheet = self._sheet(entry)
+            if isinstance(sheet, InputError):
+                raise sheet
+            cut = cut_slabs(self._ct(entry, sheet), sheet.slab.line, SLABS)
+            apart = abs(cut[0].first_front - sheet.slab.first_front)
+            if cut[0].pixels.shape != sheet.size or apart > _SAME_PLACE:
+                raise InputError("the networks do not know slabs of this form")
+            return [slab.pixels for slab in cut]
 
     def strip(self, entry: FilmEntry) -> SlabPicture:
         """The coronal strip.

@@ -23,7 +23,7 @@ from endplate.review.editing import (
     read_edit,
     vertebra_to_wire,
 )
-from endplate.review.film_values import NO_HELP_ON_CT, Sheet, film_values, hidden_values
+from endplate.review.film_values import Sheet, film_values, hidden_values
 from endplate.review.films import FilmShelf
 from endplate.review.library import FilmEntry, Library
 from endplate.review.people import Person, Session
@@ -125,6 +125,7 @@ class Desk:
         """What the viewer shows of a film."""
         sheet = self.sheet(person, key, reading_id)
         values = film_values(key, sheet, self.shelf)
+        values["assist"] = self.placer.missing(sheet)
         if self.study is not None:
             return {**values, **hidden_values(sheet), "signed": self.study.is_done(person, key)}
         return values
@@ -236,7 +237,7 @@ class Desk:
         return read_edit(record, sheet.reading, self.placer.snaps, slab), sheet
 
     def _refuse_help(self, sheet: Sheet) -> None:
-        reason = self.help_missing() or (NO_HELP_ON_CT if sheet.entry.is_ct else "")
+        reason = self.help_missing() or self.placer.missing(sheet)
         if reason:
             raise InputError(reason)
 

@@ -11,10 +11,8 @@ from endplate.review.in_space import asides_of
 from endplate.review.library import FilmEntry
 from endplate.study.reading import Reading
 
-__all__ = ["NO_HELP_ON_CT", "Sheet", "film_values", "has_sr", "hidden_values", "is_inverted"]
+__all__ = ["Sheet", "film_values", "has_sr", "hidden_values", "is_inverted"]
 
-#: Why there is no help on a CT.
-NO_HELP_ON_CT: Final = "the networks were trained on films; place the corners by hand on a CT"
 #: Marks of a reader, which the page shows as marks and not as reasons.
 _MARKS: Final = ("fracture_", "index_")
 
@@ -48,7 +46,6 @@ def film_values(key: str, sheet: Sheet, shelf: FilmShelf) -> dict[str, Any]:
         "columns": source.columns,
         "found": shelf.is_there(entry),
         "ct": _ct(sheet, shelf),
-        "assist": NO_HELP_ON_CT if entry.is_ct else "",
         "reading": reading.id,
         "current": entry.current.id,
         "reader": reading.reader.name,

@@ -1,6 +1,7 @@
 """Bodies of an edit that the networks place: added by a click, or snapped to the bone again."""
 
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,6 +16,8 @@ from endplate.review.films import FilmShelf
 
 __all__ = ["Placer"]
 
+_NO_HELP_ON_CT: Final = "the networks were trained on films; place the corners by hand on a CT"
+
 
 class Placer:
     """Places bodies, and keeps them by the tokens with which edits name them.
@@ -28,6 +31,12 @@ class Placer:
     def __init__(self, assistant: Assistant, shelf: FilmShelf) -> None:
         self.assistant, self.shelf = assistant, shelf
         self.snaps = SnapStore()
+
+    def missing(self, sheet: Sheet) -> str:
+        """Why the networks do not help with this film, empty if they do."""
+        if not sheet.entry.is_ct or self.assistant.unavailable():
+            return ""  # what fails everywhere is told elsewhere
+        return "" if self.assistant.knows_slabs() else _NO_HELP_ON_CT
 
     def add(self, sheet: Sheet, edit: Edit, record: Record) -> dict[str, Any]:
         """A body at the click ``x``, ``y``, called ``level`` or as its place has it.
@@ -46,7 +55,7 @@ class Placer:
         body, down = body_at(edit.vertebrae, x, y, level, film.rows)
         placed = self._place(sheet, body, level, down)
         refuse_twice(placed.centre, edit.vertebrae)
-        return self._kept(placed)
+        return self._kept(sheet, placed)
 
     def snap(self, sheet: Sheet, edit: Edit, record: Record) -> dict[str, Any]:
         """The body ``level`` of the edit, placed anew.
@@ -64,14 +73,19 @@ class Placer:
         corners = body[[0, 2]] if level == "S1" else body[[0, 2, 3, 5]]
         if np.isnan(corners).any():
             raise InputError(f"{level}: place its corners first")
-        return self._kept(self._place(sheet, body, level, _way_down(edit, place)))
+        return self._kept(sheet, self._place(sheet, body, level, _way_down(edit, place)))
 
     def _place(self, sheet: Sheet, body: FloatArray, level: str, down: FloatArray) -> Vertebra:
-        film = self.shelf.radiograph(sheet.entry)
-        return self.assistant.snap(film, body, level, down, inverted=is_inverted(sheet.entry))
+        entry = sheet.entry
+        film = self.shelf.radiograph(entry)
+        slabs = partial(self.shelf.cts.looks, entry) if entry.is_ct else None
+        dark = is_inverted(entry)
+        return self.assistant.snap(film, body, level, down, inverted=dark, slabs=slabs)
 
-    def _kept(self, placed: Vertebra) -> dict[str, Any]:
-        return vertebra_to_wire(placed, f"s{self.snaps.put(placed)}")
+    def _kept(self, sheet: Sheet, placed: Vertebra) -> dict[str, Any]:
+        values = vertebra_to_wire(placed, f"s{self.snaps.put(placed)}")
+        # On a CT points are placed on the sheet, whichever slab is shown.
+        return {**values, "aside": [0.0] * 6} if sheet.entry.is_ct else values
 
 
 def _way_down(edit: Edit, place: int) -> FloatArray:

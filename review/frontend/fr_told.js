@@ -108,6 +108,7 @@ export const REFUSALS = [
   ["file was not found", "le fichier du cliché est introuvable ; relancez endplate review avec --films et son dossier"],
   ["the CT was not found", "le scanner est introuvable ; relancez endplate review avec --films et le dossier qui le contient"],
   ["the segmentation that it was made from", "la géométrie de cette coupe n’a pas été gardée, et la segmentation dont elle provient est introuvable ; relancez endplate review avec --films et son dossier, ou relisez le scanner (endplate score)"],
+  ["do not know slabs of this form", "les réseaux ne connaissent pas de coupes de cette forme ; placez les coins à la main"],
   ["is marked there already", "{levels} est déjà marquée ici"],
   ["score the CT again", "la géométrie de cette coupe n’a pas été gardée, et le scanner en donne maintenant une autre ; relisez le scanner (endplate score) pour voir ses coupes"],
   ["the networks were trained on films", "les réseaux n’ont appris que sur des clichés ; sur un scanner, placez les coins à la main"],

@@ -40,7 +40,12 @@ class Helper(Assistant):
     def unavailable(self):
         return ""
 
-    def snap(self, film, body, level, down, *, inverted=False):
+    def knows_slabs(self):
+        return True
+
+    def snap(self, film, body, level, down, *, inverted=False, slabs=None):
+        if slabs is not None:
+            assert {x.shape for x in slabs()} == {film.pixels.shape}
         return Vertebra(level, body + 0.5, np.eye(12), float("nan"), 0.9)
 
 

@@ -27,12 +27,12 @@ from endplate.review.library import Library
 from endplate.review.people import Doorkeeper, Person
 from endplate.study.reading import Reader
 
-from .conftest import COOKIE, HOST, Browser, wire
+from .conftest import COOKIE, HOST, Browser, Helper, wire
 
 
-def review(work, *films):
+def review(work, *films, assistant=None):
     library = Library(work / "out")
-    desk = Desk(library, FilmShelf(library, films), Assistant())
+    desk = Desk(library, FilmShelf(library, films), assistant or Assistant())
     door = Doorkeeper([Person("anna", "reviewer")])
     app = build_app(desk, door, GuardRules(frozenset({HOST}), False, COOKIE))
     browser = Browser(app, door, desk=desk)
@@ -91,7 +91,6 @@ def test_slabs_and_strip(ct_work):
     strip = browser.get(f"/api/films/{key}/strip")
     assert int(strip.headers["x-columns"]) == 141
     assert browser.get(f"/api/films/{key}/thumb").content[:2] == b"\xff\xd8"
-    assert browser.post(f"/api/films/{key}/add", {**wire(film), "x": 5, "y": 5}).status_code == 422
 
 
 def test_a_point_moved_on_another_slab_gets_its_place_in_the_patient(ct_work):
@@ -141,6 +140,36 @@ def test_a_body_placed_by_its_corners_has_places_too(ct_work):
     reading = browser.desk.library.reading(browser.desk.library.entry(key).current)
     assert np.isfinite(reading.vertebrae[2].points_mm).all()
     assert len(POINTS) == len(reading.vertebrae[2].points_mm)
+
+
+def test_a_body_that_the_networks_place_lies_on_the_sheet(ct_work):
+    browser, key = review(ct_work, ct_work / "ct", assistant=Helper())
+    film = browser.get(f"/api/films/{key}").json()
+    assert film["assist"] == ""
+    edit = wire(film)
+    gone = edit["vertebrae"].pop(1)
+    x, y = np.mean([gone["points"][i] for i in (0, 2, 3, 5)], axis=0)
+    placed = browser.post(f"/api/films/{key}/add", {**edit, "x": x, "y": y}).json()
+    assert placed["level"] == "L1"
+    assert placed["aside"] == [0] * 6
+    keys = ("level", "points", "origin", "aside")
+    edit["vertebrae"].append({k: placed[k] for k in keys})
+    again = browser.post(f"/api/films/{key}/add", {**edit, "x": x, "y": y})
+    assert "marked there already" in again.json()["error"]
+    browser.post(f"/api/films/{key}/sign", {**edit, "verdict": "accepted"})
+    reading = browser.desk.library.reading(browser.desk.library.entry(key).current)
+    slab = read_sheet(ct_work / "out" / "chest.nii.gz-slab.json").slab
+    places = slab.to_patient(reading.vertebrae[1].points)
+    assert reading.vertebrae[1].points_mm == pytest.approx(places, abs=1e-3)
+
+
+def test_networks_that_saw_no_slab_do_not_help_on_a_ct(ct_work, monkeypatch):
+    monkeypatch.setattr(Helper, "knows_slabs", lambda self: False)
+    browser, key = review(ct_work, ct_work / "ct", assistant=Helper())
+    film = browser.get(f"/api/films/{key}").json()
+    assert "by hand" in film["assist"]
+    refused = browser.post(f"/api/films/{key}/add", {**wire(film), "x": 5, "y": 5})
+    assert refused.status_code == 422
 
 
 def test_a_ct_elsewhere_another_ct_and_none(ct_work):
