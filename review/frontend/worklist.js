@@ -30,7 +30,7 @@ function textOf(row) {
 const SORTS = {
   status: (r) => (r.signed ? 9 : ORDER[r.status] ?? 5),
   film: (r) => r.name,
-  subject: (r) => r.subject || "",
+  subject: (r) => `${r.subject || ""} ${r.date || ""}`, // visits in their order
   date: (r) => r.date || "",
   levels: (r) => r.count ?? 0,
   finding: (r) => -(r.loss ?? -1e9),

@@ -206,7 +206,11 @@ def test_a_map_of_a_reading_by_networks_is_made_anew_from_the_ct(ct_work):
     read = read_reading(path)
     slab = cut_slab(ct, find_column_line(ct))
     rows, columns = slab.pixels.shape
-    vertebrae = tuple(replace(v, points=slab.to_pixels(v.points_mm)) for v in read.vertebrae)
+    vertebrae = tuple(
+        replace(v, points=slab.to_pixels(v.points_mm))
+        for v in read.vertebrae
+        if v.points_mm is not None
+    )
     reading = replace(
         read,
         reader=Reader("model", "endplate", "0.1.0", "ab" * 32),
