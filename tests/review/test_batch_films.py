@@ -1,5 +1,6 @@
 """The films of a pseudonymised batch are shown, and nothing tells whose they are."""
 
+import io
 import shutil
 import zipfile
 from pathlib import Path
@@ -78,6 +79,10 @@ def test_films_of_a_pseudonymised_batch(tmp_path, monkeypatch):
         refused = browser.get(f"/api/films/{key}/export/sr")
         assert "pseudonym" in refused.json()["error"]
         told += [browser.get("/api/films").text, refused.text]
+        packed = browser.get(f"/api/films/{key}/export/all").content
+        with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+            kinds = sorted(name.rpartition(".")[2] for name in archive.namelist())
+        assert kinds == ["csv", "html", "json", "png"], "and no SR, which would name the patient"
         for secret in _SECRETS:
             assert not any(secret in text for text in told), secret
     for path in (out / "review").rglob("*"):

@@ -1,6 +1,7 @@
 """A DICOM film with full headers: from its reading to the structured report of what was signed."""
 
 import shutil
+import zipfile
 from io import BytesIO
 from pathlib import Path
 
@@ -71,6 +72,10 @@ def test_sr_of_a_signed_dicom_film(tmp_path, reading, keep_identity):
     evidence = report.CurrentRequestedProcedureEvidenceSequence[0]
     instance = evidence.ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
     assert instance.ReferencedSOPInstanceUID == source.SOPInstanceUID
+
+    packed = browser.get(f"{path}/export/all").content
+    with zipfile.ZipFile(BytesIO(packed)) as archive:
+        assert sum(name.endswith("-sr.dcm") for name in archive.namelist()) == 1
 
     (tmp_path / "sr.dcm").write_bytes(answer.content)
     back = read_sr(tmp_path / "sr.dcm")

@@ -443,6 +443,36 @@ def test_scrolling_through_the_slabs_of_a_ct(chromium, ct_work):
         context.close()
 
 
+def test_films_of_a_subject_move_together_beside_the_curve(chromium, served):
+    _, enter = served
+    context = chromium.new_context(viewport={"width": 1366, "height": 768}, bypass_csp=True)
+    page = context.new_page()
+    enter(page)
+    page.locator(".list-row", has_text="P-1").first.click()
+    page.wait_for_selector(OPENED, state="attached")
+    page.click("#to-followup")
+    page.wait_for_selector(".chart .dot")
+    assert page.locator(".pane").count() == 2
+    page.select_option("#follow-level", "L3")
+    assert page.locator(".chart .dot").count() == 2
+    drawn = "[...document.querySelectorAll('.pane')].map((p) => p.querySelector('.wall').outerHTML)"
+    page.wait_for_function(f"{drawn}.length === 2")
+    before = page.evaluate(drawn)
+    box = page.locator(".pane-film").first.bounding_box()
+    page.mouse.move(box["x"] + 80, box["y"] + 80)
+    page.mouse.wheel(0, -300)
+    page.wait_for_function(f"{drawn}[1] !== {json.dumps(before[1])}")
+    zoomed = page.evaluate(drawn)
+    assert zoomed[0] != before[0]
+    page.mouse.down()
+    page.mouse.move(box["x"] + 140, box["y"] + 120, steps=3)
+    page.mouse.up()
+    page.wait_for_function(f"{drawn}[1] !== {json.dumps(zoomed[1])}")
+    page.select_option("#follow-shown", "change")
+    assert "change from" in page.locator(".curve h2").inner_text()
+    context.close()
+
+
 def test_nothing_breaks_the_policy_and_axe_finds_nothing_serious(chromium, served):
     axe = pytest.importorskip("axe_playwright_python.base", reason="needs axe-playwright-python")
     script = axe.AXE_SCRIPT
