@@ -35,7 +35,7 @@ __all__ = ["Filed", "Store", "open_store"]
 _PATIENCE: Final = 120
 #: Number that stands for "endplate is changing the tables" among the locks of PostgreSQL.
 _MIGRATION_LOCK: Final = 0x656E6470
-_VERSION: Final = "0001"
+_VERSION: Final = "0002"
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +198,8 @@ class Store:
         """
         if not rows:
             return
+        if table is not MEASUREMENT:  # which has no texts from headers
+            rows = [{name: _storable(value) for name, value in row.items()} for row in rows]
         keys = [column.name for column in table.primary_key]
         rows = sorted(rows, key=lambda row: tuple(str(row[k]) for k in keys))
         insert = sqlite.insert if self.engine.dialect.name == "sqlite" else postgresql.insert
@@ -332,6 +334,11 @@ def _measurement_rows(reading: Reading) -> Iterator[dict[str, Any]]:
             "high90": _number(high),
             "flags": " ".join(m.flags),
         }
+
+
+def _storable(value: Any) -> Any:
+    """A text without the one character that PostgreSQL has not."""
+    return value.replace("\0", "") if isinstance(value, str) else value
 
 
 def _number(value: float) -> float | None:

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy.types import TypeEngine
 
 __all__ = ["IMAGE", "MEASUREMENT", "METADATA", "READING", "RUN", "STUDY", "SUBJECT"]
 
@@ -32,28 +33,36 @@ METADATA: Final = MetaData(
     }
 )
 
+
+def _text(declared: int) -> TypeEngine[str]:
+    """A text of any length; SQLite keeps the declaration of the first migration, which it does
+    not heed.
+    """
+    return Text().with_variant(String(declared), "sqlite")
+
+
 #: A person: the patient id or pseudonym; where there is none, the study's name stands for it.
-SUBJECT: Final = Table("subject", METADATA, Column("name", String(200), primary_key=True))
+SUBJECT: Final = Table("subject", METADATA, Column("name", _text(200), primary_key=True))
 
 #: `uid` is the Study Instance UID, or ``image <sha256>`` for a file without one.
 STUDY: Final = Table(
     "study",
     METADATA,
-    Column("uid", String(200), primary_key=True),
+    Column("uid", _text(200), primary_key=True),
     Column("subject", ForeignKey("subject.name"), nullable=False, index=True),
-    Column("date", String(40), nullable=False),
+    Column("date", _text(40), nullable=False),
 )
 
 #: `sha256` is that of the file's bytes.
 IMAGE: Final = Table(
     "image",
     METADATA,
-    Column("sha256", String(64), primary_key=True),
+    Column("sha256", _text(64), primary_key=True),
     Column("study", ForeignKey("study.uid"), nullable=False, index=True),
-    Column("instance_uid", String(200), nullable=False, index=True),
-    Column("series_uid", String(200), nullable=False),
+    Column("instance_uid", _text(200), nullable=False, index=True),
+    Column("series_uid", _text(200), nullable=False),
     Column("path", Text, nullable=False),
-    Column("modality", String(16), nullable=False),
+    Column("modality", _text(16), nullable=False),
     Column("rows", Integer, nullable=False),
     Column("columns", Integer, nullable=False),
 )
@@ -62,8 +71,8 @@ IMAGE: Final = Table(
 RUN: Final = Table(
     "run",
     METADATA,
-    Column("id", String(64), primary_key=True),
-    Column("created", String(40), nullable=False),
+    Column("id", _text(64), primary_key=True),
+    Column("created", _text(40), nullable=False),
     Column("manifest", JSON, nullable=False),
 )
 
@@ -72,18 +81,18 @@ RUN: Final = Table(
 READING: Final = Table(
     "reading",
     METADATA,
-    Column("id", String(64), primary_key=True),
+    Column("id", _text(64), primary_key=True),
     Column("image", ForeignKey("image.sha256"), nullable=False, index=True),
-    Column("parent", String(64)),
+    Column("parent", _text(64)),
     Column("run", ForeignKey("run.id"), index=True),
-    Column("created", String(40), nullable=False),
-    Column("reader", String(200), nullable=False),
-    Column("reader_version", String(80), nullable=False),
-    Column("reader_sha256", String(64), nullable=False),
-    Column("status", String(16), nullable=False),
-    Column("view", String(16), nullable=False),
-    Column("position", String(40)),
-    Column("calibration", String(16), nullable=False),
+    Column("created", _text(40), nullable=False),
+    Column("reader", _text(200), nullable=False),
+    Column("reader_version", _text(80), nullable=False),
+    Column("reader_sha256", _text(64), nullable=False),
+    Column("status", _text(16), nullable=False),
+    Column("view", _text(16), nullable=False),
+    Column("position", _text(40)),
+    Column("calibration", _text(16), nullable=False),
     Column("chosen", Boolean, nullable=False),
     Column("content", JSON, nullable=False),
 )
@@ -94,14 +103,14 @@ MEASUREMENT: Final = Table(
     METADATA,
     Column("reading", ForeignKey("reading.id"), primary_key=True),
     Column("place", Integer, primary_key=True),
-    Column("name", String(80), nullable=False),
-    Column("level", String(8), nullable=False),
-    Column("between", String(80), nullable=False),
+    Column("name", _text(80), nullable=False),
+    Column("level", _text(8), nullable=False),
+    Column("between", _text(80), nullable=False),
     Column("value", Double),
-    Column("unit", String(16), nullable=False),
+    Column("unit", _text(16), nullable=False),
     Column("se", Double),
     Column("low90", Double),
     Column("high90", Double),
-    Column("flags", String(400), nullable=False),
+    Column("flags", _text(400), nullable=False),
     Index("ix_measurement_name_level", "name", "level"),
 )

@@ -14,9 +14,12 @@ import pytest
 
 sa = pytest.importorskip("sqlalchemy", reason="needs the extra store")
 
+from alembic import command  # noqa: E402
+
 from endplate.errors import InputError  # noqa: E402
 from endplate.study.reading import Reading  # noqa: E402
 from endplate.study.serialise import reading_to_dict  # noqa: E402
+from endplate.study.store import store as store_module  # noqa: E402
 from endplate.study.store.store import Filed, open_store  # noqa: E402
 from endplate.study.store.tables import METADATA  # noqa: E402
 
@@ -112,6 +115,41 @@ def test_readings_come_back_as_they_went_in(where: str, reading: Reading) -> Non
     assert counts["subject"] == counts["study"] == counts["run"] == 1
     assert counts["image"] == counts["reading"] == 2
     assert counts["measurement"] == 2 * len(reading.measurements)
+
+
+def test_texts_of_any_length_are_kept(where: str, reading: Reading) -> None:
+    """One odd header must not cost a batch its store."""
+    source = replace(reading.source, patient_id="P" * 300, study_uid="1." * 300, modality="M" * 50)
+    between = tuple(f"ant(T{number})" for number in range(1, 13))
+    long = replace(
+        reading,
+        source=source,
+        measurements=tuple(
+            replace(m, between=between * 2, flags=("flag" * 30,) * 8) for m in reading.measurements
+        ),
+    )
+    source = replace(reading.source, patient_id="P\0Q", study_uid="1.2.3.4", sha256="34" * 32)
+    nul = replace(reading, id="nul", source=source)
+    with open_store(where) as store:
+        assert store.add([Filed(long), Filed(nul)]) == 2
+        (found,) = store.readings(subject="P" * 300)
+        assert reading_to_dict(found.reading) == reading_to_dict(long)
+        assert len(list(store.readings(subject="PQ"))) == 1
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(
+    where: str, reading: Reading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade = command.upgrade
+    with monkeypatch.context() as patch:
+        patch.setattr(store_module, "_VERSION", "0001")
+        patch.setattr(command, "upgrade", lambda c, to: upgrade(c, "0001"))
+        with open_store(where) as store:
+            store.add([Filed(reading)])
+    other = replace(reading, id="other", source=replace(reading.source, patient_id="P" * 300))
+    with open_store(where) as store:
+        store.add([Filed(other)])
+        assert store.counts()["reading"] == 2
 
 
 @pytest.mark.parametrize("statement", ["UPDATE reading SET status = 'x'", "DELETE FROM reading"])
