@@ -113,12 +113,13 @@ def read_sheet(
         for k, c, r in zip(keep, bodies, refined, strict=True)
     ]
     whole = [i for i, v in enumerate(vertebrae) if _inside(ct, v)]
+    naming = naming_of(column, [keep[i] for i in whole])
     result = FilmResult(
         found,
         tuple(vertebrae[i] for i in whole),
         tuple(refined[i] for i in whole),
-        column.probability if keep else 0.0,
-        naming_of(column, [keep[i] for i in whole]),
+        naming.probability if naming else 0.0,
+        naming,
     )
     return SheetResult(result, tuple(v.level for i, v in enumerate(vertebrae) if i not in whole))
 

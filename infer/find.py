@@ -10,9 +10,10 @@ import numpy as np
 from endplate.errors import InputError
 from endplate.geometry.landmarks import FloatArray
 from endplate.geometry.levels import check_level
+from endplate.infer.looks import averaged_maps
 from endplate.infer.session import Network
 from endplate.models.decode import Candidate, FilmScores, decode_film, decode_maps
-from endplate.models.frames import film_window
+from endplate.models.frames import UNIT, film_window
 from endplate.models.naming import NamedColumn, NamingConfig, name_column
 from endplate.models.resample import ImagePyramid, detector_input
 
@@ -38,6 +39,8 @@ _TURNED: Final = tuple((turn, dark, False) for turn in (1, 2, 3) for dark in (Fa
 """Other ways of looking: quarter turns, whether inverted, whether from afar."""
 _SIDEWAYS: Final = 4.5
 """Depths that the second look shows on either side of the column."""
+_Window = tuple[FloatArray, tuple[int, int]]
+"""Affine map from a window to the film, and the window's rows and columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,7 @@ def find_column(
 
     The film is seen as a whole first, as it is stored and with its contrast inverted; where it
     looks like a lateral film in neither way, also from twice as far, lying on its side and upside
-    down. Where its bodies are small, a second look covers the column at a larger scale.
+    down. Then the column is looked at closer, at several scales and both ways round.
 
     Parameters
     ----------
@@ -126,11 +129,8 @@ def find_column(
         if anchors:
             raise InputError(f"levels {anchors[0].level}@...: no vertebra was found on this film")
         return Found(look.scores, None, look.turned, look.inverted, downward)
-    candidates = look.candidates
-    window = _second_window(film.shape, column, rotation, look.step)
-    if window is not None:
-        _, closer = _run(film, network, window)
-        candidates = closer or candidates
+    window = _second_window(film.shape, column, rotation, look.step) or look.window
+    candidates = _look_closer(film, network, window) or look.candidates
     named = _name(candidates, config, downward, film.shape, anchors)
     return Found(
         look.scores,
@@ -145,13 +145,18 @@ def find_column(
 
 @dataclass(frozen=True, eq=False)
 class _Look:
-    """What one look at the whole film gave; `step` is the film pixels to one of its window."""
+    """What one look at the whole film gave, and the window through which."""
 
     scores: FilmScores
     candidates: list[Candidate]
     turned: int
     inverted: bool
-    step: float
+    window: _Window
+
+    @property
+    def step(self) -> float:
+        """Film pixels to one of the window."""
+        return float(np.sqrt(abs(np.linalg.det(self.window[0][:, :2]))))
 
     @property
     def evidence(self) -> float:
@@ -167,8 +172,7 @@ def _first_look(pyramid: ImagePyramid, network: Network, as_stored: bool) -> _Lo
         rotation, _ = _rotation(turned)
         window = _far_window(film.shape) if afar else _whole_window(film.shape, rotation)
         scores, candidates = _run(film, network, window)
-        step = float(np.sqrt(abs(np.linalg.det(window[0][:, :2]))))
-        return _Look(scores, candidates, turned, inverted, step)
+        return _Look(scores, candidates, turned, inverted, window)
 
     stored = look(pyramid, 0, False)
     if as_stored:
@@ -227,12 +231,16 @@ def match_anchors(candidates: Sequence[Candidate], anchors: Sequence[Anchor]) ->
 
 
 def _run(
-    pyramid: ImagePyramid, network: Network, window: tuple[FloatArray, tuple[int, int]]
+    pyramid: ImagePyramid, network: Network, window: _Window
 ) -> tuple[FilmScores, list[Candidate]]:
     to_film, size = window
     image = detector_input(pyramid.warp(to_film, size))
     maps, film = network.run(image[None])
     return decode_film(film[0]), decode_maps(maps[0], to_film)[:_MOST_CANDIDATES]
+
+
+def _look_closer(pyramid: ImagePyramid, network: Network, window: _Window) -> list[Candidate]:
+    return decode_maps(averaged_maps(pyramid, network, window), window[0])[:_MOST_CANDIDATES]
 
 
 def _rotation(turned: int) -> tuple[FloatArray, FloatArray]:
@@ -242,9 +250,7 @@ def _rotation(turned: int) -> tuple[FloatArray, FloatArray]:
     return rotation, rotation @ np.array([0.0, 1.0])
 
 
-def _whole_window(
-    shape: tuple[int, int], rotation: FloatArray
-) -> tuple[FloatArray, tuple[int, int]]:
+def _whole_window(shape: tuple[int, int], rotation: FloatArray) -> _Window:
     """Window of the whole film as it stands after turning."""
     lying = abs(rotation[0, 1]) > 0.5
     standing = (shape[1], shape[0]) if lying else shape
@@ -256,7 +262,7 @@ def _whole_window(
     return np.column_stack([linear, origin]), size
 
 
-def _far_window(shape: tuple[int, int]) -> tuple[FloatArray, tuple[int, int]]:
+def _far_window(shape: tuple[int, int]) -> _Window:
     """Window with the film, at half the usual scale, in its middle."""
     to_film, _ = film_window(shape)
     step = 2.0 * float(to_film[0, 0])
@@ -267,7 +273,7 @@ def _far_window(shape: tuple[int, int]) -> tuple[FloatArray, tuple[int, int]]:
 
 def _second_window(
     shape: tuple[int, int], column: NamedColumn, rotation: FloatArray, first_step: float
-) -> tuple[FloatArray, tuple[int, int]] | None:
+) -> _Window | None:
     """Window of the column at a larger scale; None where the first look was close enough.
 
     `first_step` is the film pixels to one pixel of the first look.
@@ -286,5 +292,5 @@ def _second_window(
     low = np.maximum(centres.min(axis=0) - aside, edges.min(axis=0))
     high = np.minimum(centres.max(axis=0) + aside, edges.max(axis=0))
     step = max(step, float(np.sqrt(np.prod(np.maximum(high - low, 1)) / _LARGEST_WINDOW)))
-    size = np.maximum(np.ceil((high - low) / step / 64) * 64, 128).astype(int)
+    size = np.maximum(np.ceil((high - low) / step / UNIT) * UNIT, 2 * UNIT).astype(int)
     return np.column_stack([rotation * step, rotation @ low]), (int(size[1]), int(size[0]))

@@ -173,15 +173,21 @@ def _naming_flags(
         out.append(
             Reason("few_vertebrae", f"only {len(vertebrae)} vertebrae were found on this film")
         )
+    names = [v.level for v in vertebrae]
     if level_probability < calibrations.level_probability:
+        unsure = [
+            v.level for v in vertebrae if v.level_probability < calibrations.level_probability
+        ]
+        which = "the level names may all"
+        if unsure and len(unsure) < len(names):
+            which = f"the level names of {', '.join(unsure)} may"
         out.append(
             Reason(
                 "level_uncertain",
-                "the level names may all be off by one (probability of being right"
+                f"{which} be off by one (probability of all names being right"
                 f" {level_probability:.2f}); check them, or give one with --levels L1@x,y",
             )
         )
-    names = [v.level for v in vertebrae]
     if index_level is not None and index_level not in names:
         out.append(
             Reason(

@@ -20,10 +20,10 @@ def naming_of(column: NamedColumn, kept: Sequence[int]) -> Naming | None:
     """How sure the names are of those bodies of a column that the reading has; None of none."""
     if not kept:
         return None
+    part = column.part(kept)
     levels = {}
-    for i in kept:
-        row = column.level_probabilities[i]
+    for level, row in zip(part.levels, part.level_probabilities, strict=True):
         likely = [int(k) for k in np.argsort(-row, kind="stable") if row[k] >= _WORTH_TELLING]
         names = [(CLASSES[k], float(row[k])) for k in likely]
-        levels[column.levels[i]] = {name: p for name, p in names if name in LEVELS}
-    return Naming(column.probability, column.margin, dict(column.shifts), levels)
+        levels[level] = {name: p for name, p in names if name in LEVELS}
+    return Naming(part.probability, part.margin, dict(part.shifts), levels)

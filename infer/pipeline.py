@@ -36,6 +36,9 @@ WEIGHTS: Final = {"detector": "detector.onnx", "refiner": "refiner.onnx"}
 CALIBRATION: Final = "calibration.json"
 #: Probability above which a body is said to bear cement or metal.
 _BORNE: Final = 0.5
+_COARSE_ERROR: Final = 0.25
+"""Depths by which the detector's points may be off, a standard deviation with room to spare: it is
+to keep the refiner from reading single bodies back to front, and has no say in a sharp point."""
 
 
 def weights_folder() -> Path:
@@ -153,6 +156,7 @@ class FilmReader:
             self.refiner,
             self.calibrations.points,
             _directions(centres, found.downward),
+            prior=_COARSE_ERROR,
         )
         vertebrae = tuple(
             Vertebra(
@@ -167,12 +171,13 @@ class FilmReader:
             for k, c, r in zip(keep, candidates, refined, strict=True)
         )
         seen = [i for i, v in enumerate(vertebrae) if _on_film(v.points, pixels.shape)]
+        naming = naming_of(found.column, [keep[i] for i in seen])
         return FilmResult(
             found,
             tuple(vertebrae[i] for i in seen),
             tuple(refined[i] for i in seen),
-            found.column.probability if keep else 0.0,
-            naming_of(found.column, [keep[i] for i in seen]),
+            naming.probability if naming else 0.0,
+            naming,
         )
 
     def read(

@@ -7,14 +7,16 @@ import numpy as np
 
 from endplate.geometry.landmarks import FloatArray
 
-__all__ = ["S1_DROP", "across", "body_frame", "film_window", "vertebra_window"]
+__all__ = ["S1_DROP", "UNIT", "across", "body_frame", "film_window", "vertebra_window"]
 
 #: The window of S1 is centred this many depths below its endplate, as if S1 were a body.
 S1_DROP: Final = 0.35
+#: The detector takes windows whose rows and columns are multiples of this.
+UNIT: Final = 64
 
 
 def film_window(
-    shape: tuple[int, int], pixels: int = 512 * 288, tallest: int = 576, multiple: int = 64
+    shape: tuple[int, int], pixels: int = 512 * 288, tallest: int = 576, multiple: int = UNIT
 ) -> tuple[FloatArray, tuple[int, int]]:
     """Window that shows a whole film at about `pixels` pixels.
 

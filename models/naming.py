@@ -26,6 +26,7 @@ __all__ = [
     "SHIFTS",
     "NamedColumn",
     "NamingConfig",
+    "Namings",
     "choose_naming",
     "name_column",
     "order_down",
@@ -51,31 +52,32 @@ class NamingConfig:
     the uppermost level that is reported, unless the user gave an anchor; what lies above is used
     for counting only. So are bodies above `sure_from` from where the probability of their names
     falls below `keep` times that of the surest name: far up, a body missed or seen twice shifts
-    all that follows.
+    all that follows. The defaults were fitted on simulated films (`benchmarks/naming_prior.py`);
+    annotated films move them from there.
     """
 
-    body: float = 1.0
-    bodies: float = 1.73
-    sacrum: float = 1.0
-    sacra: float = 1.73
-    sacral: float = 0.1
-    lowest: float = 0.33
-    lumbar: float = 0.33
-    lower_thoracic: float = 0.33
-    thoracic: float = 0.11
-    tilt: float = 0.05
-    doubled: float = 0.3
-    thoracic_spacing: float = 0.6
-    lumbar_spacing: float = 0.6
-    sacral_spacing: float = 0.6
-    overlap: float = 0.4
-    size: float = 0.4
-    kink: float = 1.0
-    angle: float = 0.05
-    skipped: float = 4.0
-    unseen: float = 0.3
-    irregular: float = 4.0
-    trust: float = 2.0
+    body: float = 1.05
+    bodies: float = 1.64
+    sacrum: float = 1.06
+    sacra: float = 2.23
+    sacral: float = 0.125
+    lowest: float = 0.11
+    lumbar: float = 0.434
+    lower_thoracic: float = 0.147
+    thoracic: float = 0.207
+    tilt: float = 0.0
+    doubled: float = 0.302
+    thoracic_spacing: float = 0.669
+    lumbar_spacing: float = 0.584
+    sacral_spacing: float = 0.264
+    overlap: float = 0.472
+    size: float = 0.283
+    kink: float = 0.936
+    angle: float = 0.0518
+    skipped: float = 3.92
+    unseen: float = 0.47
+    irregular: float = 3.7
+    trust: float = 0.949
     highest: str = "T4"
     sure_from: str = "T10"
     keep: float = 0.85
@@ -114,6 +116,8 @@ class NamedColumn:
         Probability of every level for each body.
     alternatives : tuple of (tuple of str, float)
         Other namings of these bodies, with their probabilities, best first.
+    namings : Namings or None
+        What it was chosen from; None: it cannot be parted.
     """
 
     candidates: tuple[Candidate, ...]
@@ -124,6 +128,35 @@ class NamedColumn:
     shifts: Mapping[int, float]
     level_probabilities: FloatArray
     alternatives: tuple[tuple[tuple[str, ...], float], ...] = ()
+    namings: "Namings | None" = None
+
+    def part(self, rows: Sequence[int]) -> "NamedColumn":
+        """Only these bodies, and how sure their names are, whatever those of the others are."""
+        if self.namings is None or list(rows) == list(range(len(self.levels))):
+            return self
+        return _summary(replace(self.namings, chain=tuple(self.namings.chain[i] for i in rows)))
+
+
+@dataclass(frozen=True, eq=False)
+class Namings:
+    """The namings of a film that compete.
+
+    Parameters
+    ----------
+    ordered : tuple of Candidate
+        Head to foot.
+    paths : tuple of Path
+        Best first.
+    trust : float
+        See `NamingConfig`.
+    chain : tuple of (int, int)
+        Candidate and level of each body that is reported.
+    """
+
+    ordered: tuple[Candidate, ...]
+    paths: tuple[Path, ...]
+    trust: float
+    chain: tuple[tuple[int, int], ...]
 
 
 def name_column(
@@ -191,7 +224,9 @@ def choose_naming(
     chain = list(zip(paths[0].candidates, paths[0].levels, strict=True))
     if not whole:
         chain = _reported(chain, paths, config)
-    return _summary(ordered, chain, paths, config.trust) if chain else None
+    if not chain:
+        return None
+    return _summary(Namings(tuple(ordered), tuple(paths), config.trust, tuple(chain)))
 
 
 def _reported(
@@ -232,15 +267,11 @@ def _posterior(paths: Sequence[Path], trust: float) -> FloatArray:
     return out
 
 
-def _summary(
-    ordered: Sequence[Candidate],
-    chain: Sequence[tuple[int, int]],
-    paths: Sequence[Path],
-    trust: float,
-) -> NamedColumn:
-    """The bodies of `chain` with the names that they have there, judged by all paths."""
+def _summary(namings: Namings) -> NamedColumn:
+    """The bodies of the chain with the names that they have there, judged by all paths."""
+    chain, paths = namings.chain, namings.paths
     gains = np.array([p.gain for p in paths])
-    weights = _posterior(paths, trust)
+    weights = _posterior(paths, namings.trust)
     names = _names(paths, [i for i, _ in chain])
     levels = np.array([level for _, level in chain])
     table = _table(names, weights)
@@ -248,7 +279,7 @@ def _summary(
     same = shared & ((names == levels[:, None]) | (names < 0)).all(axis=0)
     others = gains[shared & ~same]
     return NamedColumn(
-        tuple(ordered[i] for i, _ in chain),
+        tuple(namings.ordered[i] for i, _ in chain),
         tuple(CLASSES[level] for level in levels),
         table[np.arange(len(chain)), levels],
         float(gains[0] - others.max()) if others.size else math.inf,
@@ -256,6 +287,7 @@ def _summary(
         _shifts(names, levels, weights),
         table,
         _alternatives(names, weights, shared & ~same),
+        namings,
     )
 
 

@@ -54,7 +54,7 @@ class DotRefiner:
 
 
 class Finder:
-    """Takes the place of `endplate.infer.find._run`: finds the bodies that it was told of.
+    """Takes the place of the detector in `endplate.infer.find`: finds the bodies it was told of.
 
     Dotted films of 8 bits are dark; on bright ones, and on those that do not stand, it finds
     nothing.
@@ -96,6 +96,11 @@ class Finder:
             return FilmScores(0.02, 0.01, 0.97, 0.5, 0.01, 0.01), []
         return self.scores, decode_maps(painted_maps(items, to_film, size), to_film)
 
+    def take_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Be asked in place of the detector from now on."""
+        monkeypatch.setattr("endplate.infer.find._run", self)
+        monkeypatch.setattr("endplate.infer.find._look_closer", lambda *asked: self(*asked)[1])
+
     @staticmethod
     def _stands(found: Bodies, to_film: FloatArray) -> bool:
         centres = [np.nanmean(p, axis=0) for p in found.values()]
@@ -119,5 +124,5 @@ def fake_reader(monkeypatch: pytest.MonkeyPatch, finder: Finder, **options: obje
         return networks[path.name]
 
     monkeypatch.setattr("endplate.infer.pipeline.Network", SimpleNamespace(load=load))
-    monkeypatch.setattr("endplate.infer.find._run", finder)
+    finder.take_over(monkeypatch)
     return FilmReader(Path("nowhere"), **options)  # type: ignore[arg-type]

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from endplate.errors import InputError, UnknownName
-from endplate.infer import find
 from endplate.infer.find import Anchor, find_column
 from endplate.models.naming import NamingConfig
 from endplate.models.resample import ImagePyramid, apply_affine
@@ -26,7 +25,7 @@ def film(shape: tuple[int, int] = SHAPE, grey: int = 0) -> ImagePyramid:
 
 def search(monkeypatch, pyramid, bodies, **options):
     finder = Finder(lambda _: bodies)
-    monkeypatch.setattr(find, "_run", finder)
+    finder.take_over(monkeypatch)
     return find_column(pyramid, None, NamingConfig(), **options), finder  # type: ignore[arg-type]
 
 
@@ -53,9 +52,10 @@ def test_small_bodies_get_a_second_look(monkeypatch):
     assert found.column.levels == LEVELS
 
 
-def test_large_bodies_need_no_second_look(monkeypatch):
+def test_large_bodies_are_looked_at_again_through_the_same_window(monkeypatch):
     _, finder = search(monkeypatch, film(), spine())
-    assert len(finder.windows) == 2
+    assert len(finder.windows) == 3
+    np.testing.assert_array_equal(finder.windows[-1][0], finder.windows[0][0])
 
 
 def test_the_second_window_shows_the_whole_column(monkeypatch):
