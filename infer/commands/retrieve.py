@@ -40,7 +40,9 @@ def _retrieve(
     ] = None,
     modality: Annotated[
         list[str] | None,
-        typer.Option(help="Of the series to fetch; by default those of radiographs."),
+        typer.Option(
+            metavar="CR,DX,...", help="Of the series to fetch; by default those of radiographs."
+        ),
     ] = None,
     ae_title: Annotated[
         str, typer.Option(help="What we are called in the PACS, which sends films there (C-MOVE).")
@@ -83,7 +85,10 @@ def _retrieve(
         ae_title=ae_title,
         host=host,
         port=port,
-        modalities=tuple(m.upper() for m in modality or ()) or MODALITIES,
+        modalities=tuple(
+            m.strip().upper() for m in ",".join(modality or ()).split(",") if m.strip()
+        )
+        or MODALITIES,
         tls=TlsFiles(tls_ca, tls_certificate, tls_key),
         timeout=timeout,
     ):

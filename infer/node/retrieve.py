@@ -194,7 +194,10 @@ def _move_series(association: "Association", study: str, series: str, ae_title: 
         return ""
     if last.Status == 0xA801:
         return f"the partner has no address on record for {ae_title}"
-    failed = last.get("NumberOfFailedSuboperations", "some")
+    failed = last.get("NumberOfFailedSuboperations") or 0
+    if failed == 0:
+        code = f"0x{int(last.Status):04X}"
+        return f"a series was not sent (status {code}); films are taken, and no other objects"
     return f"{failed} objects were not sent (status 0x{int(last.Status):04X})"
 
 

@@ -161,6 +161,9 @@ def test_films_are_retrieved_by_patient_and_accession(
     np.testing.assert_array_equal(dcmread(path).pixel_array, source.pixel_array)
     assert main([*command, "--patient", "*"]) == 2
     assert "expected 1 to 64 characters without *" in capsys.readouterr().err
+    named = [*command, "--patient", str(source.PatientID), "--modality"]
+    assert main([*named, "CR, dx"]) == 0
+    assert main([*named, "CR"]) == 2
 
 
 def test_results_are_sent_over_the_web(
