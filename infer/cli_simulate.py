@@ -52,10 +52,7 @@ def simulate_cts(
     from endplate.datasets.ct_simulator.api import read_pairs, simulate_ct_set
 
     fractured = _DEFAULT_FRACTURED
-    for text in settings:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"{text!r}: expected KEY=VALUE, such as fractured=0.8")
+    for key, value in _pairs(settings):
         if key != "fractured":
             raise UnknownName("setting of --cts", key, ("fractured",))
         fractured = _convert(key, value, float)
@@ -87,10 +84,7 @@ def parse_settings(texts: Sequence[str]) -> "SimulatorSettings":
     del kinds[_WEIGHTS]
     valid = (*kinds, *(f"{_WEIGHTS}.{name}" for name in FIELDS_OF_VIEW))
     chosen: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise InputError(f"{text!r}: expected KEY=VALUE, such as fractured=0.8")
+    for key, value in _pairs(texts):
         if key not in valid:
             raise UnknownName("setting", key, valid)
         if key in kinds:
@@ -99,6 +93,16 @@ def parse_settings(texts: Sequence[str]) -> "SimulatorSettings":
             weights = chosen.setdefault(_WEIGHTS, {})
             weights[key.partition(".")[2]] = _convert(key, value, float)
     return SimulatorSettings(**chosen)
+
+
+def _pairs(texts: Sequence[str]) -> list[tuple[str, str]]:
+    out = []
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"{text!r}: expected KEY=VALUE, such as fractured=0.8")
+        out.append((key, value))
+    return out
 
 
 def _convert(key: str, value: str, kind: type) -> Any:

@@ -1,22 +1,22 @@
 """Sets of films and slabs made of CTs."""
 
 import json
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final, Literal
 
-import cv2
 import numpy as np
 
 from endplate.datasets.coco_writer import write_annotations
 from endplate.datasets.ct_simulator.deform import draw_deformation
+from endplate.datasets.ct_simulator.film import radiograph
+from endplate.datasets.ct_simulator.slab import slab_film
 from endplate.datasets.ct_simulator.source import CtSource, load_source
 from endplate.datasets.film import AnnotatedFilm
 from endplate.datasets.film_annotation import FilmAnnotation
+from endplate.datasets.film_files import annotation_of, each, write_image
 from endplate.errors import InputError, UnknownName
 
 __all__ = ["KINDS", "CtPair", "read_pairs", "simulate_ct_film", "simulate_ct_set"]
@@ -80,9 +80,6 @@ def simulate_ct_film(
     UnknownName
         If there is no such kind.
     """
-    from endplate.datasets.ct_simulator.film import radiograph
-    from endplate.datasets.ct_simulator.slab import slab_film
-
     if kind not in KINDS:
         raise UnknownName("kind", kind, KINDS)
     source = _source(pair)
@@ -124,36 +121,13 @@ def simulate_ct_set(
     jobs = [(pair, s) for pair in pairs for s in range(seed, seed + count)]
     one = partial(_write_one, folder=folder, kind=kind, fractured=fractured)
     path = folder / "annotations.json"
-    write_annotations(path, list(_each(one, jobs, workers)))
+    write_annotations(path, list(each(one, jobs, workers, chunk=8)))
     return path
-
-
-def _each(
-    one: "partial[FilmAnnotation]", jobs: list[tuple[CtPair, int]], workers: int
-) -> Iterator[FilmAnnotation]:
-    if workers <= 1:
-        yield from map(one, jobs)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(one, jobs, chunksize=8)
 
 
 def _write_one(
     job: tuple[CtPair, int], folder: Path, kind: Kind, fractured: float
 ) -> FilmAnnotation:
     film = simulate_ct_film(job[0], job[1], kind, fractured)
-    _, code = cv2.imencode(".png", film.image)
-    (folder / "images" / film.name).write_bytes(code.tobytes())
-    rows, columns = film.image.shape
-    return FilmAnnotation(
-        file_name=film.name,
-        width=columns,
-        height=rows,
-        vertebrae=film.vertebrae,
-        facing=film.facing,
-        spacing_mm=film.spacing_mm,
-        complete=film.complete,
-        view=film.view,
-        subject=film.subject,
-        attributes=film.attributes,
-    )
+    write_image(film, folder / "images")
+    return annotation_of(film)

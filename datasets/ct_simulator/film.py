@@ -1,6 +1,6 @@
 """Lateral radiographs of a deformed CT: cone-beam projection of its voxels."""
 
-from typing import Any, Final
+from typing import Final
 
 import cv2
 import numpy as np
@@ -10,6 +10,7 @@ from endplate.datasets.ct_simulator.deform import Deformation
 from endplate.datasets.ct_simulator.resample import Grid, deformed_voxels
 from endplate.datasets.ct_simulator.source import CtSource
 from endplate.datasets.film import AnnotatedFilm
+from endplate.datasets.on_film import corner_list, sorted_out
 from endplate.datasets.simulator import overlay
 from endplate.datasets.simulator.detector import draw_look, expose, finish
 from endplate.datasets.simulator.projection import Camera, Map
@@ -46,7 +47,7 @@ def radiograph(
         bodies = [(n, p * [-1.0, 1.0] + [columns - 1.0, 0.0]) for n, p in bodies]
     covered = overlay.add_borders(image, rng, False)
     overlay.add_marks(image, camera.pixel_mm, rng)
-    seen, cut = _sorted_out(bodies, camera.shape, covered)
+    seen, cut = sorted_out([Vertebra(n, p) for n, p in bodies], camera.shape, covered)
     broken = deformation.fracture
     return AnnotatedFilm(
         image=np.round(np.clip(image, 0, 1) * 255).astype(np.uint8),
@@ -65,7 +66,7 @@ def radiograph(
             "fractures": []
             if broken is None
             else [{"level": broken.level, "type": broken.kind, "loss": round(broken.loss, 3)}],
-            "cut_bodies": cut,
+            "cut_bodies": {v.level: corner_list(v.points) for v in cut},
         },
     )
 
@@ -146,27 +147,3 @@ def _to_layer(camera: Camera, z: float, first_front: float, top: float) -> Float
     matrix[0] /= _STEP[1]
     matrix[1] /= _STEP[2]
     return matrix
-
-
-def _sorted_out(
-    bodies: list[tuple[str, FloatArray]],
-    shape: tuple[int, int],
-    covered: npt.NDArray[np.uint8] | None,
-) -> tuple[tuple[Vertebra, ...], dict[str, Any]]:
-    """Bodies that show all their points; corners of the others that show some."""
-    seen, cut = [], {}
-    rows, columns = shape
-    for level, points in bodies:
-        known = points[np.isfinite(points[:, 0])]
-        inside = ((known >= 0) & (known <= [columns - 1, rows - 1])).all(axis=1)
-        if covered is not None:
-            x, y = np.clip(known.round().astype(int), 0, [columns - 1, rows - 1]).T
-            inside &= covered[y, x] == 0
-        if inside.all():
-            seen.append(Vertebra(level, points))
-        elif inside.any():
-            cut[level] = [
-                [round(float(v), 2) for v in xy] if np.isfinite(xy).all() else [None, None]
-                for xy in points[[0, 2, 3, 5]]
-            ]
-    return tuple(seen), cut

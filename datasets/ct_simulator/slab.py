@@ -1,5 +1,6 @@
 """Curved mid-sagittal slabs of a deformed CT, cut as those that the networks are given."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from endplate.datasets.ct_simulator.deform import Deformation
 from endplate.datasets.ct_simulator.resample import Grid, deformed_voxels
 from endplate.datasets.ct_simulator.source import CtSource
 from endplate.datasets.film import AnnotatedFilm
+from endplate.datasets.on_film import corner_list, sorted_out
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.imaging.ct.curve import CentreLine, centre_line
 from endplate.imaging.ct.slab import Slab, cut_slab
@@ -37,7 +39,7 @@ def slab_film(
     image = slab.pixels.astype(np.float32)
     image *= 255 / max(float(image.max()), 1)
     image += rng.normal(0, rng.uniform(0, 6), image.shape).astype(np.float32)
-    seen, cut = _landmarks(deformation, slab, image.shape)
+    seen, cut = sorted_out(_landmarks(deformation, slab), image.shape)
     return AnnotatedFilm(
         image=np.clip(image, 0, 255).astype(np.uint8),
         vertebrae=seen,
@@ -92,28 +94,18 @@ def _volume(
     return Volume(np.rint(turned).astype(np.int16), affine, source.ct.provenance)
 
 
-def _landmarks(
-    deformation: Deformation, slab: Slab, shape: tuple[int, ...]
-) -> tuple[tuple[Vertebra, ...], dict[str, Any]]:
-    """Bodies that show all their points; corners of the others that show some."""
-    seen, cut = [], {}
+def _landmarks(deformation: Deformation, slab: Slab) -> list[Vertebra]:
+    """All bodies, in pixels of the slab."""
+    out = []
     for i, level in enumerate(deformation.levels):
         places = deformation.forward(deformation.bodies[i].points, i)
         points = slab.to_pixels(_lps(np.nan_to_num(places)))
         points[np.isnan(places).any(axis=1)] = np.nan
-        known = points[np.isfinite(points[:, 0])]
-        inside = ((known >= 0) & (known <= [shape[1] - 1, shape[0] - 1])).all(axis=1)
-        if inside.all():
-            seen.append(Vertebra(level, points))
-        elif inside.any():
-            cut[level] = [
-                [round(float(v), 2) for v in xy] if np.isfinite(xy).all() else [None, None]
-                for xy in points[[0, 2, 3, 5]]
-            ]
-    return tuple(seen), cut
+        out.append(Vertebra(level, points))
+    return out
 
 
-def _attributes(deformation: Deformation, cut: dict[str, Any]) -> dict[str, Any]:
+def _attributes(deformation: Deformation, cut: Sequence[Vertebra]) -> dict[str, Any]:
     broken = deformation.fracture
     fractures = [] if broken is None else [{"level": broken.level, "type": broken.kind}]
     return {
@@ -122,5 +114,5 @@ def _attributes(deformation: Deformation, cut: dict[str, Any]) -> dict[str, Any]
         "modality": "ct_slab",
         "position": "recumbent",
         "fractures": fractures,
-        "cut_bodies": cut,
+        "cut_bodies": {v.level: corner_list(v.points) for v in cut},
     }

@@ -1,19 +1,16 @@
 """Making simulated films and sets of them."""
 
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 
 from endplate.datasets.coco_writer import write_annotations
 from endplate.datasets.film import AnnotatedFilm
 from endplate.datasets.film_annotation import Facing, FilmAnnotation
+from endplate.datasets.film_files import annotation_of, each, write_image
 from endplate.datasets.simulator.compose import compose, draw_subject
 from endplate.datasets.simulator.detector import draw_look
 from endplate.datasets.simulator.dicom import write_dicom
@@ -113,37 +110,16 @@ def simulate_set(
     if dicom:
         (folder / "dicom").mkdir(exist_ok=True)
     one = partial(_write_one, folder=folder, settings=settings, dicom=dicom)
-    annotations = list(_each(one, range(seed, seed + count), workers))
+    annotations = list(each(one, range(seed, seed + count), workers, chunk=4))
     path = folder / "annotations.json"
     write_annotations(path, annotations)
     return path
 
 
-def _each(one: "partial[FilmAnnotation]", seeds: range, workers: int) -> Iterator[FilmAnnotation]:
-    if workers <= 1:
-        yield from map(one, seeds)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(one, seeds, chunksize=4)
-
-
 def _write_one(seed: int, folder: Path, settings: SimulatorSettings, dicom: bool) -> FilmAnnotation:
     """Write the image of one film; returns what is to stand in the annotation file."""
     film = simulate_film(seed, settings)
-    _, code = cv2.imencode(".png", film.image)
-    (folder / "images" / film.name).write_bytes(code.tobytes())
+    write_image(film, folder / "images")
     if dicom:
         write_dicom(film, folder / "dicom" / f"{film.subject}.dcm")
-    rows, columns = film.image.shape
-    return FilmAnnotation(
-        file_name=film.name,
-        width=columns,
-        height=rows,
-        vertebrae=film.vertebrae,
-        facing=film.facing,
-        spacing_mm=film.spacing_mm,
-        complete=film.complete,
-        view=film.view,
-        subject=film.subject,
-        attributes=film.attributes,
-    )
+    return annotation_of(film)

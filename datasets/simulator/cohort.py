@@ -1,11 +1,9 @@
 """Films of a made-up cohort: each subject drawn once, its injured body changed at each visit."""
 
 import csv
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +12,7 @@ import numpy as np
 from endplate.datasets.coco_writer import write_annotations
 from endplate.datasets.film import AnnotatedFilm
 from endplate.datasets.film_annotation import FilmAnnotation
+from endplate.datasets.film_files import each
 from endplate.datasets.simulator.anatomy import SpineModel, rotation
 from endplate.datasets.simulator.cohort_plan import PlannedSubject, PlannedVisit
 from endplate.datasets.simulator.compose import Subject, compose
@@ -209,21 +208,11 @@ def write_cohort(folder: str | Path, cohort: Sequence[PlannedSubject], workers: 
     films = folder / "films"
     films.mkdir(parents=True, exist_ok=True)
     one = partial(_write_subject, folder=films)
-    annotations = [a for own in _each(one, cohort, workers) for a in own]
+    annotations = [a for own in each(one, cohort, workers) for a in own]
     write_annotations(folder / "truth.json", annotations)
     write_clinical(folder / "clinical.csv", cohort)
     _write_plan(folder / "plan.csv", cohort)
     return films
-
-
-def _each(
-    one: "partial[list[FilmAnnotation]]", cohort: Sequence[PlannedSubject], workers: int
-) -> Iterator[list[FilmAnnotation]]:
-    if workers <= 1:
-        yield from map(one, cohort)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(one, cohort)
 
 
 def _write_subject(planned: PlannedSubject, folder: Path) -> list[FilmAnnotation]:

@@ -1,7 +1,7 @@
 """One film from a subject, a camera and a look."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from endplate.datasets.film import AnnotatedFilm, GreyImage
 from endplate.datasets.film_annotation import Facing
+from endplate.datasets.on_film import corner_list, sorted_out
 from endplate.datasets.simulator import overlay
 from endplate.datasets.simulator.anatomy import Body, SpineModel
 from endplate.datasets.simulator.body import body_slabs
@@ -28,8 +29,6 @@ from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.levels import LEVELS
 
 __all__ = ["Subject", "compose", "draw_subject"]
-
-_CORNER_ROWS: Final[list[int]] = [0, 2, 3, 5]
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,25 +166,14 @@ def _sorted_out(
     seen: list[Vertebra] = []
     cut: dict[str, Any] = {}
     other: dict[str, Any] = {}
-    rows, columns = shape
-    for name, vertebra in bodies:
-        p = vertebra.points[np.isfinite(vertebra.points[:, 0])]
-        inside = ((p >= 0) & (p <= [columns - 1, rows - 1])).all(axis=1)
-        if not inside.any():
-            continue
-        corners = [
-            [round(float(v), 2) for v in xy] if np.isfinite(xy).all() else [None, None]
-            for xy in vertebra.points[_CORNER_ROWS]
-        ]
-        if covered is not None:
-            x, y = np.clip(p.round().astype(int), 0, [columns - 1, rows - 1]).T
-            inside &= covered[y, x] == 0
-        if name not in LEVELS:
-            other[name] = corners
-        elif inside.all():
-            seen.append(vertebra)
-        else:
-            cut[name] = corners
+    for name, body in bodies:
+        whole, part = sorted_out([body], shape, covered)
+        if name not in LEVELS and (whole or part):
+            other[name] = corner_list(body.points)
+        elif part:
+            cut[name] = corner_list(body.points)
+        elif name in LEVELS:
+            seen.extend(whole)
     return tuple(seen), {"cut_bodies": cut, "other_bodies": other}
 
 

@@ -1,9 +1,7 @@
 """Simulated films of seeds that no network was trained on: made, read and judged one by one."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final, TypeVar
@@ -11,6 +9,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 from rich.progress import track
 
+from endplate.datasets import film_files
 from endplate.datasets.film import AnnotatedFilm
 from endplate.datasets.simulator.api import simulate_film
 from endplate.datasets.simulator.dicom import write_dicom
@@ -50,12 +49,8 @@ def read_simulated(
 
 def each(one: "partial[_Out]", items: Sequence[_Item], workers: int, what: str) -> Iterator[_Out]:
     """`one` of every item, in order, in `workers` processes; shows progress."""
-    if workers <= 1:
-        yield from track(map(one, items), what, len(items), transient=True)
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        done = pool.map(one, items, chunksize=1)
-        yield from track(done, what, len(items), transient=True)
+    done = film_files.each(one, items, workers)
+    yield from track(done, what, len(items), transient=True)
 
 
 def reader_of(networks: str) -> FilmReader:
