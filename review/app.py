@@ -160,7 +160,10 @@ def _add_pictures(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/api/films/{key}/thumb")
     def thumb(key: str, session: SessionOf) -> Response:
-        data = desk.shelf.thumb(desk.entry(session.person, key))
+        entry = desk.entry(session.person, key)
+        if not desk.shelf.has_thumb(entry):
+            return Response(status_code=204)
+        data = desk.shelf.thumb(entry)
         headers = {"cache-control": "private, max-age=600"}
         return Response(data, 200, headers, "image/jpeg")
 

@@ -29,6 +29,7 @@ from endplate.models.resample import ImagePyramid
 __all__ = [
     "LEAST_MASS",
     "Assistant",
+    "Slabs",
     "SnapStore",
     "body_at",
     "clearness",
@@ -36,6 +37,7 @@ __all__ = [
     "refuse_twice",
 ]
 
+#: Gives pictures of one place.
 Slabs = Callable[[], Sequence[npt.NDArray[np.uint16]]]
 
 _MOST_SNAPS: Final = 5000

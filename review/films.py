@@ -117,6 +117,10 @@ class FilmShelf:
                 self._keep(entry.key, film)
         return film
 
+    def has_thumb(self, entry: FilmEntry) -> bool:
+        """Whether there may be a thumbnail: of a CT once it was seen, for reading it is slow."""
+        return not entry.is_ct or self.cts.is_open(entry) or self._thumb_file(entry).is_file()
+
     def thumb(self, entry: FilmEntry) -> bytes:
         """Small JPEG; kept on disk.
 
@@ -125,13 +129,11 @@ class FilmShelf:
         InputError
             As `radiograph`.
         """
-        file = self.library.own / "thumbs" / f"{entry.key}.jpg"
+        file = self._thumb_file(entry)
         try:
             return file.read_bytes()
         except OSError:
             pass
-        if entry.is_ct and not self.cts.is_open(entry):
-            raise InputError("a CT has a thumbnail once it was looked at: reading it takes seconds")
         data = thumbnail(self.radiograph(entry).pixels)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -139,6 +141,9 @@ class FilmShelf:
         except OSError:
             pass  # a folder that cannot be written to only costs time
         return data
+
+    def _thumb_file(self, entry: FilmEntry) -> Path:
+        return self.library.own / "thumbs" / f"{entry.key}.jpg"
 
     def _slab(self, entry: FilmEntry) -> Radiograph:
         """The slab of a CT as a film, for pictures, reports and training sets."""

@@ -18,7 +18,7 @@ export function hintNode(ct) {
   if (known()) return null;
   const close = el("button", { class: "quiet", id: "hint-close", "aria-label": t("hint_close"), title: t("hint_close"), text: "✕", onclick: () => hintSeen() });
   const parts = ["hint_drag", ct ? "hint_slabs" : "hint_zoom", "hint_sign"].map((key) => el("span", { text: t(key) }));
-  return el("div", { class: "how", id: "hint" }, ...parts, close);
+  return el("div", { class: "how", id: "hint", role: "note" }, ...parts, close);
 }
 
 export function hintSeen() {
