@@ -1,5 +1,6 @@
 """Everything that a batch leaves behind, from its journal and the readings."""
 
+import contextlib
 import json
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from endplate.infer.batch.task import result_name
 from endplate.study.reading import Reading
 from endplate.study.serialise import reading_from_dict
 
-__all__ = ["BatchResult", "write_outputs"]
+__all__ = ["BatchResult", "load_packages", "write_outputs"]
 
 _GOOD: Final = ("measured", "other")
 _READ: Final = (*_GOOD, "rejected")
@@ -137,6 +138,16 @@ _FILM_COLUMNS: Final = (
     *("file", "path", "subject", "study_uid", "study_date", "position", "outcome", "why"),
     *("status", "reasons", "highest_level", "lowest_level", "dicom"),
 )
+
+
+def load_packages() -> None:
+    """Import what the outputs need; while films are read, this costs the batch no time."""
+    if have_parquet():
+        import pyarrow
+
+        pyarrow.array([""])  # looks for pandas, and imports it
+    with contextlib.suppress(MissingDependency):
+        from endplate.infer.batch import storing  # noqa: F401
 
 
 def write_outputs(

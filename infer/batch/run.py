@@ -2,6 +2,7 @@
 
 import contextlib
 import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,7 +19,7 @@ from endplate.infer.batch.engine import Engine, LocalEngine
 from endplate.infer.batch.isolate import Isolated
 from endplate.infer.batch.journal import Journal
 from endplate.infer.batch.options import BatchOptions
-from endplate.infer.batch.outputs import BatchResult, write_outputs
+from endplate.infer.batch.outputs import BatchResult, load_packages, write_outputs
 from endplate.infer.batch.progress import Reports, SilentProgress
 from endplate.infer.batch.sink import LocalSink, is_remote, open_sink
 from endplate.infer.batch.task import CellSetup
@@ -220,6 +221,7 @@ class _Run:
             return
         self._unpack_again("waiting", "copy")
         self.engine = self._make_engine(setup)
+        threading.Thread(target=load_packages, daemon=True).start()
         self.progress.phase("reading films", waiting)
         while self.journal.counts()["waiting"]:
             for outcome in self.engine.run(self.journal.waiting()):
