@@ -3,13 +3,16 @@
 Reads each CT of a list (``[{"name", "ct", "labels"}]``) without its labels, as ``endplate score``
 does, with the networks of the fold that saw nothing made of that CT, and compares the points with
 those that the labels give. ``FOLD`` in ``--weights`` stands for the number of that fold; a CT that
-is in no training set is read by the networks of fold 0.
+is in no training set is read by the networks of fold 0. With ``--parts`` each CT is read again cut
+to parts of its length, as if less had been scanned.
 """
 
 import argparse
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,13 @@ from endplate.datasets.splits import assign_folds
 from endplate.errors import EndplateError
 from endplate.imaging.ct.labels import read_labels
 from endplate.imaging.ct.read import read_ct
+from endplate.imaging.ct.volume import Volume
 from endplate.infer.ct import CtReading, read_ct_labels, read_ct_slab
 from endplate.infer.pipeline import CALIBRATION, FilmReader, weights_folder
 from endplate.models.calibration import Calibrations
 
+#: Parts of the length, from the foot, that are read on their own.
+PARTS = ((0.0, 0.6), (0.0, 0.8), (0.2, 0.8), (0.25, 1.0), (0.4, 1.0))
 #: A body is found if the middle of one that was marked lies within half its depth.
 NEAR = 0.5
 
@@ -34,32 +40,40 @@ def main() -> None:
     parser.add_argument("--weights", default="runs/folds/FOLD")
     parser.add_argument("--folds", type=int, default=5)
     parser.add_argument("--trained-on", nargs="*", default=None, help="names; default: all listed")
+    parser.add_argument("--parts", action="store_true")
     parser.add_argument("--result", type=Path, default=Path("docs/accuracy/ct.json"))
     options = parser.parse_args()
     pairs = read_pairs(options.cts)
     trained = options.trained_on
     names = [p.name for p in pairs] if trained is None else trained
     where = assign_folds(names, options.folds) if names else {}
-    rows = [judge(pair, options.weights, where.get(pair.name, 0)) for pair in pairs]
-    for row in rows:
-        print(", ".join(f"{k}: {v}" for k, v in row.items()))
+    parts = (None, *PARTS) if options.parts else (None,)
+    rows = []
+    for pair, part in product(pairs, parts):
+        rows.append(judge(pair, options.weights, where.get(pair.name, 0), part))
+        print(", ".join(f"{k}: {v}" for k, v in rows[-1].items()), flush=True)
     options.result.parent.mkdir(parents=True, exist_ok=True)
     options.result.write_text(json.dumps({"cts": rows}, indent=1) + "\n")
 
 
-def judge(pair: CtPair, weights: str, fold: int) -> dict[str, Any]:
+def judge(
+    pair: CtPair, weights: str, fold: int, part: tuple[float, float] | None = None
+) -> dict[str, Any]:
     """One CT: what was found, named and how far the points are off."""
-    ct = read_ct(pair.ct)
-    truth = read_ct_labels(ct, read_labels(pair.labels))
+    ct, labels = read_ct(pair.ct), read_labels(pair.labels)
+    row: dict[str, Any] = {"name": pair.name, "fold": fold}
+    if part is not None:
+        row["part"] = list(part)
+        ct, labels = cut(ct, part), replace(labels, volume=cut(labels.volume, part))
+    row["voxel_mm"] = [round(float(s), 2) for s in ct.spacing]
+    try:
+        truth = read_ct_labels(ct, labels)
+    except EndplateError as error:
+        return {**row, "no truth": str(error).replace(str(pair.labels), "labels")}
     # folds come without a calibration; that of the package was fitted on films alone
     reader = FilmReader(Path(weights.replace("FOLD", str(fold))), calibrations=shipped())
     start = time.monotonic()
-    row: dict[str, Any] = {
-        "name": pair.name,
-        "fold": fold,
-        "voxel_mm": [round(float(s), 2) for s in ct.spacing],
-        "bodies": len(truth.reading.vertebrae),
-    }
+    row["bodies"] = len(truth.reading.vertebrae)
     try:
         seen = read_ct_slab(ct, reader)
     except EndplateError as error:
@@ -72,6 +86,13 @@ def shipped() -> Calibrations:
     """The calibration of the package."""
     path = weights_folder() / CALIBRATION
     return Calibrations.from_json(path.read_text(), str(path))
+
+
+def cut(volume: Volume, part: tuple[float, float]) -> Volume:
+    """A part of the slices of a volume whose slices run from foot to head."""
+    low, high = np.zeros(3), np.array(volume.size, dtype=float)
+    low[2], high[2] = (round(p * volume.size[2]) for p in part)
+    return volume.crop(low, high)
 
 
 def compare(truth: CtReading, seen: CtReading) -> dict[str, Any]:

@@ -32,7 +32,7 @@ __all__ = ["CtReading", "read_ct_labels", "read_ct_slab"]
 _FEWEST: Final = 2
 _COMFORTABLE: Final = 4
 #: Spacing of slices beyond which single angles are uncertain by several degrees, mm.
-_COARSE_MM: Final = 2.6
+_COARSE_MM: Final = 2.0
 #: Entry of a network's training record that says that it has seen slabs.
 _TRAINED_ON_SLABS: Final = "ct_slabs"
 _UNPROVEN: Final = Reason(

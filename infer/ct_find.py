@@ -31,6 +31,9 @@ _LEAST: Final = 0.15
 _MOST: Final = 45
 #: Candidates nearer than this many depths are one body.
 _SAME_BODY: Final = 0.45
+#: Nats for a body that lies on the centre line: films show much that may be one, but here the
+#: column is known to pass.
+_ON_LINE: Final = 2.0
 #: Nats for a level that the user gives.
 _CERTAIN: Final = 20.0
 
@@ -127,6 +130,8 @@ def name_on_ct(
 
     Parameters
     ----------
+    candidates : sequence of Candidate
+        Bodies on the centre line, and sacral endplates.
     shape : (rows, columns)
         Of the slab.
     ribs : callable
@@ -140,9 +145,7 @@ def name_on_ct(
     order = order_down(candidates, down)
     ordered = [candidates[i] for i in order]
     fixed = {order.index(i): CLASSES.index(level) for i, level in anchors.items()}
-    # nats of the evidence are divided by `trust` for their dependence; the ribs are a witness
-    # of their own
-    bonus = config.trust * np.stack([_of_body(c, ribs) for c in ordered])
+    bonus = np.stack([_of_body(c, ribs, config.trust) for c in ordered])
     for i, level in fixed.items():
         bonus[i] = IMPOSSIBLE
         bonus[i, level] = _CERTAIN
@@ -151,8 +154,11 @@ def name_on_ct(
     return choose_naming(ordered, paths, config, whole=bool(fixed))
 
 
-def _of_body(candidate: Candidate, ribs: Callable[[Candidate], FloatArray]) -> FloatArray:
-    return np.zeros(len(CLASSES)) if candidate.sacrum else ribs(candidate)
+def _of_body(
+    candidate: Candidate, ribs: Callable[[Candidate], FloatArray], trust: float
+) -> FloatArray:
+    """(len(CLASSES),) nats of each level; the ribs, a witness of their own, count in full."""
+    return np.zeros(len(CLASSES)) if candidate.sacrum else _ON_LINE + trust * ribs(candidate)
 
 
 def _window(shape: tuple[int, int], step: float) -> tuple[FloatArray, tuple[int, int]]:

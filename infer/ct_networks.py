@@ -34,6 +34,8 @@ _KEEP: Final = 0.0
 ROUGH_SD: Final = 0.2
 #: Probability above which a body is said to bear cement or metal.
 _BORNE: Final = 0.5
+#: Bodies lie nearer to the centre line than this, mm: half the depth of a body.
+_NEAR_LINE: Final = 14.0
 #: How far beyond an endplate the volume must reach for it to count as seen, mm.
 _MARGIN: Final = 1.0
 
@@ -76,7 +78,10 @@ def read_sheet(
         If an anchor lies on no vertebra that was found.
     """
     slabs = [ImagePyramid(s.pixels) for s in cut_slabs(ct, line, SLABS)]
-    candidates, scores = find_candidates(slabs, slab.spacing, reader.detector)
+    seen, scores = find_candidates(slabs, slab.spacing, reader.detector)
+    candidates = [
+        c for c in seen if c.sacrum or abs(float(slab.ahead_of_line(c.centre))) < _NEAR_LINE
+    ]
     down = np.array([0.0, 1.0])
     column = name_on_ct(
         candidates,

@@ -28,7 +28,7 @@ __all__ = ["LabelledBody", "body_points", "sacral_points"]
 _LUMBOSACRAL_DISC: Final = 9.0
 _DEEP: Final = 8.0
 #: Size of voxels beyond which partial volumes are modelled, mm.
-_COARSE: Final = 2.6
+_COARSE: Final = 1.9
 #: What a fitted surface leaves out, mm.
 _MODEL_SD: Final = 0.15
 #: Edges from grey values are taken if at most so many times rougher than those of the label.

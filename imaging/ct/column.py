@@ -32,7 +32,7 @@ _STEP_COST: Final = 0.03
 #: Cost of each 15 degrees off the patient's own front, and of bone unlike left and right.
 _TURN_COST: Final = 0.07
 _UNEVEN_COST: Final = 0.8
-#: Cost of lying 50 mm off the middle of the trunk.
+#: Cost of lying 50 mm aside of the middle of the trunk, or 35 mm before it.
 _ASIDE_COST: Final = 0.2
 #: Least score of a column.
 _LEAST: Final = 0.1
@@ -60,9 +60,9 @@ def find_column_line(ct: Volume) -> CentreLine:
     path, first = _best_path(scores - np.float32(_LEAST))
     if len(path) * _GRID < _SHORTEST:
         raise GeometryError(
-            f"{ct.provenance.path}: no spinal column of {_SHORTEST:.0f} mm or more was found in it,"
-            f" which is too few vertebrae: it covers {len(scores) * _GRID:.0f} mm from head to foot,"
-            " and two whole vertebrae with what lies between them take about 60 mm"
+            f"{ct.provenance.path}: no spinal column of {_SHORTEST:.0f} mm or more was found in it:"
+            f" too few vertebrae; it covers {len(scores) * _GRID:.0f} mm from head to foot, and two"
+            " whole vertebrae with what lies between them take about 60 mm"
         )
     turn, score = _turns(bone, air, path, first)
     return _line(ct, path, turn, score, origin, first)
@@ -123,13 +123,18 @@ def _combined(responses: Sequence[_Map], angle: float) -> _Map:
 
 
 def _off_middle(air: _Map) -> _Map:
-    """Cost of lying far from the middle of the trunk, left or right; (z, 1, x)."""
+    """Cost of lying far aside of the middle of the trunk, or before it; (z, y, x)."""
+    tissue = 1 - air
+    all_of_it = tissue.sum(axis=(1, 2)) + 1e-3
     x = np.arange(air.shape[2], dtype=np.float32)
-    tissue = (1 - air).sum(axis=1) + 1e-3
-    middle = (tissue * x).sum(axis=1) / tissue.sum(axis=1)
-    far = np.abs(x[None, :] - middle[:, None]) * _GRID
-    cost = np.maximum(far - 25, 0)[:, None, :] * np.float32(_ASIDE_COST / 25)
-    return np.asarray(cost, dtype=np.float32)
+    y = np.arange(air.shape[1], dtype=np.float32)
+    middle = (tissue.sum(axis=1) * x).sum(axis=1) / all_of_it
+    depth = (tissue.sum(axis=2) * y).sum(axis=1) / all_of_it
+    aside = np.abs(x[None, :] - middle[:, None]) * _GRID
+    # rows count to the back, where a canal lies
+    before = (depth[:, None] - y[None, :]) * _GRID
+    cost = np.maximum(aside - 25, 0)[:, None, :] + np.maximum(before - 10, 0)[:, :, None]
+    return np.asarray(cost * np.float32(_ASIDE_COST / 25), dtype=np.float32)
 
 
 def _turns(

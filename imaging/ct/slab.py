@@ -84,6 +84,13 @@ class Slab:
         # rows count downwards
         return np.stack([left, forward * front - down * up, forward * up + down * front])
 
+    def ahead_of_line(self, points: FloatArray) -> FloatArray:
+        """How far before the centre line (..., 2) columns and rows lie, (...) mm."""
+        length = self.first_length + points[..., 1] * self.spacing
+        ahead = self.first_front + points[..., 0] * self.spacing
+        out: FloatArray = ahead - self.line.at(length)[2]
+        return out
+
     def to_pixels(self, points: FloatArray) -> FloatArray:
         """(..., 3) LPS mm to (..., 2) column, row: the nearest point of the sheet."""
         line = self.line

@@ -10,6 +10,7 @@ import pytest
 
 from endplate.datasets.ct_simulator.api import CtPair
 from endplate.imaging.ct.labels import LabelVolume
+from endplate.imaging.ct.volume import Provenance, Volume
 from endplate.infer.ct import CtReading, read_ct_labels
 
 from .ct_phantom import PhantomSpine, make_phantom, verse_number
@@ -62,9 +63,12 @@ def test_each_ct_is_read_by_the_fold_that_left_it_out(benchmark, monkeypatch, tm
     names = [f"ct-{i}" for i in range(4)]
     asked: dict[str, int] = {}
 
-    def judge(pair, weights, fold):
+    parts = []
+
+    def judge(pair, weights, fold, part):
         assert weights == "runs/FOLD"
         asked[pair.name] = fold
+        parts.append(part)
         return {"name": pair.name}
 
     pairs = tuple(CtPair(n, "ct.nii", "mask.nii") for n in names)
@@ -75,4 +79,16 @@ def test_each_ct_is_read_by_the_fold_that_left_it_out(benchmark, monkeypatch, tm
     monkeypatch.setattr("sys.argv", arguments)
     benchmark.main()
     assert asked == assign_folds(names, 5)
+    assert parts == [None] * 4
     assert result.is_file()
+    monkeypatch.setattr("sys.argv", [*arguments, "--parts"])
+    benchmark.main()
+    assert len(parts) == 4 + 4 * (1 + len(benchmark.PARTS))
+
+
+def test_parts_are_counted_from_the_foot(benchmark):
+    voxels = np.zeros((10, 3, 3), np.int16)
+    affine = np.diag([1.0, 1.0, 2.0, 1.0])
+    part = benchmark.cut(Volume(voxels, affine, Provenance("made", "")), (0.2, 0.6))
+    assert part.size == (3, 3, 4)
+    assert part.affine[2, 3] == 4.0
