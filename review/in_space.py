@@ -43,7 +43,7 @@ def spatial_of(
             known = (m for m in base.measurements if m.level == body.level)
             out += [m for m in known if m.name in SPATIAL_MEASURES]
         elif slab is not None:
-            out += spatial_measurements(body, slab.axes_at(body.centre), slab.line.axes)
+            out += spatial_measurements(body, slab.axes_of(body.points), slab.line.axes)
     return tuple(out)
 
 
