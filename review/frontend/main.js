@@ -1,12 +1,13 @@
 // The application: session, pages by address, what pages share.
 
 import { getJson, getPixels, openSession } from "./api.js";
+import { arrange } from "./arrange.js";
 import { ask, el, replace, toast } from "./dom.js";
 import { Film } from "./film.js";
 import { FollowUp } from "./followup.js";
 import { Viewer } from "./viewer.js";
 import { currentLanguage, firstLanguage, LANGUAGES, refusal, setLanguage, t } from "./words.js";
-import { arrange, Worklist } from "./worklist.js";
+import { Worklist } from "./worklist.js";
 
 const KEPT_FILMS = 4;
 

@@ -11,7 +11,7 @@ const tone = await import(at("tone.js"));
 const view = await import(at("view.js"));
 const en = (await import(at("en.js"))).default;
 const fr = (await import(at("fr.js"))).default;
-const { arrange } = await import(at("worklist.js"));
+const { arrange } = await import(at("arrange.js"));
 const words = await import(at("words.js"));
 
 const REGULAR = ["C7", ...Array.from({ length: 12 }, (_, i) => `T${i + 1}`), "L1", "L2", "L3", "L4", "L5", "S1"];
