@@ -23,6 +23,7 @@ MapArray = npt.NDArray[np.float32]
 _SCALES: Final = (1.0, 0.87, 1.15)
 """Film pixels to one of the window, against those of the window that is given."""
 _OFFSETS: Final = slice(2, 14)
+_BACK_TO_FRONT: Final = [2, 1, 0, 5, 4, 3]
 _LEAST, _LEAST_WEIGHT = 1e-5, 1e-6
 """Least probability of an average, and least weight of a look."""
 
@@ -51,10 +52,23 @@ def averaged_maps(
     shares = np.stack([1.0 / (1.0 + np.exp(-look[:2])) for look in looks])
     weights = shares.max(axis=1) ** 2 + _LEAST_WEIGHT
     weights /= weights.sum(axis=0)
+    _face_alike(looks, weights)
     mean: MapArray = np.einsum("nhw,nchw->chw", weights, np.stack(looks)).astype(np.float32)
     share = np.clip(shares.mean(axis=0), _LEAST, 1 - _LEAST)
     mean[:2] = np.log(share / (1 - share))
     return mean
+
+
+def _face_alike(looks: list[MapArray], weights: npt.NDArray[np.float32]) -> None:
+    """Swap front and back where a look sees a body face against most of the others.
+
+    Their mean would be a body without depth.
+    """
+    offsets = [look[_OFFSETS].reshape(6, 2, *look.shape[1:]) for look in looks]
+    forward = np.stack([o[0, 0] - o[2, 0] + o[5, 0] - o[3, 0] for o in offsets])
+    against = forward * (weights * forward).sum(axis=0) < 0
+    for own, swap in zip(offsets, against, strict=True):
+        own[:] = np.where(swap, own[_BACK_TO_FRONT], own)
 
 
 def _look(

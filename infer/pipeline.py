@@ -25,6 +25,7 @@ from endplate.infer.refine import Refined, refine
 from endplate.infer.session import Network
 from endplate.infer.square import from_square, shrink_covariance, stretch_of, to_square, with_square
 from endplate.models.calibration import Calibrations
+from endplate.models.frames import body_frame
 from endplate.models.heatmaps import MARKS
 from endplate.models.resample import GreyArray, ImagePyramid
 from endplate.study.reading import Naming, Reader, Reading, Source
@@ -39,6 +40,8 @@ _BORNE: Final = 0.5
 _COARSE_ERROR: Final = 0.25
 """Depths by which the detector's points may be off, a standard deviation with room to spare: it is
 to keep the refiner from reading single bodies back to front, and has no say in a sharp point."""
+_LEAST_SHARE: Final = 0.4
+"""Depth of a refined body against that of the detector's: a body that shrinks more is none."""
 
 
 def weights_folder() -> Path:
@@ -170,7 +173,11 @@ class FilmReader:
             )
             for k, c, r in zip(keep, candidates, refined, strict=True)
         )
-        seen = [i for i, v in enumerate(vertebrae) if _on_film(v.points, pixels.shape)]
+        seen = [
+            i
+            for i, (v, r, body) in enumerate(zip(vertebrae, refined, bodies, strict=True))
+            if _on_film(v.points, pixels.shape) and r.depth > _LEAST_SHARE * body_frame(body)[2]
+        ]
         naming = naming_of(found.column, [keep[i] for i in seen])
         return FilmResult(
             found,

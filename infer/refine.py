@@ -33,6 +33,8 @@ class View:
 VIEWS: Final = (View(), View(5.0, 1.07), View(-5.0, 1.07), View(0.0, 0.94))
 #: Scale of the first crop where the points given are rough.
 _WIDE: Final = 1.25
+_LEAST_DEPTH: Final = 1e-3
+"""Pixels; no body is so small, but errors are given in depths."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,6 +207,8 @@ def _combine(
     """Average the views; points (V, 6, 2), heat (V, 6, 2, 2)."""
     mean = points.mean(axis=0)
     _, anterior, depth = body_frame(mean)
+    # nothing to be seen in a crop may draw all points to one place
+    depth = max(depth, _LEAST_DEPTH)
     axes = np.column_stack([-anterior, across(anterior, down)])
     scatter = points - mean
     between = np.einsum("vki,vkj->kij", scatter, scatter) / max(len(points) - 1, 1)

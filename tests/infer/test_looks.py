@@ -84,3 +84,24 @@ def test_what_one_scale_alone_sees_is_not(film: ImagePyramid) -> None:
     reader = SpotReader(SCALES.__getitem__, blind_to=(512, 640))
     maps = averaged_maps(film, cast(Network, reader), WINDOW)
     assert all(c.score < 0.4 for c in decode_maps(maps, WINDOW[0]))
+
+
+def test_bodies_that_one_look_sees_back_to_front_keep_their_depth(film: ImagePyramid) -> None:
+    class Turncoat(SpotReader):
+        """Takes the back for the front on mirrored films."""
+
+        def run(self, images: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+            maps, view = super().run(images)
+            image = images[0, 0]
+            edge = image.shape[1] // 8
+            if image[:, :edge].mean() < image[:, -edge:].mean() and self.calls > 2:
+                maps[0, 2:14] = (
+                    maps[0, 2:14]
+                    .reshape(6, 2, *maps.shape[2:])[[2, 1, 0, 5, 4, 3]]
+                    .reshape(12, *maps.shape[2:])
+                )
+            return [maps, view]
+
+    reader = Turncoat(SCALES.__getitem__)
+    (body,) = decode_maps(averaged_maps(film, cast(Network, reader), WINDOW), WINDOW[0])
+    np.testing.assert_allclose(body.points, PLACE + POINTS, atol=1.0)
