@@ -14,10 +14,9 @@ from endplate.reports.reading_json import reading_text
 from endplate.study.reading import Reading
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     from pydicom.dataset import Dataset
 
+    from endplate.reports.canvas import Picture
     from endplate.reports.dicom.film import Film
     from endplate.reports.dicom.uids import UidMaker
 
@@ -121,12 +120,14 @@ def write_dicom_results(
     request = ResultRequest(tuple(kinds), uid_root, deterministic, time_point, index_level)
     source = _header(source_path, reading)
 
-    def pixels() -> "npt.NDArray[np.generic]":
+    def picture() -> "Picture":
         from endplate.imaging.read import read_radiograph
+        from endplate.reports.overlay import draw_overlay
 
-        return read_radiograph(source_path).pixels
+        pixels = read_radiograph(source_path).pixels
+        return draw_overlay(pixels, reading, index_level=index_level)
 
-    builders = dicom_builders(reading, source, source_path.name, request, pixels)
+    builders = dicom_builders(reading, source, source_path.name, request, picture)
     made = [(kind, build()) for kind, build in builders]
     return _save(made, out_dir, name or source_path.stem)
 
@@ -136,7 +137,7 @@ def dicom_builders(
     source: "Dataset",
     name: str,
     request: ResultRequest,
-    pixels: "Callable[[], npt.NDArray[np.generic]]",
+    picture: "Callable[[], Picture]",
 ) -> "list[tuple[str, Callable[[], Dataset]]]":
     """What makes a reading DICOM objects that refer to a film.
 
@@ -146,8 +147,8 @@ def dicom_builders(
         Header of the film.
     name : str
         How messages call the film.
-    pixels : callable
-        Gives its (H, W) pixels; asked only for a secondary capture.
+    picture : callable
+        Gives the film with the reading drawn on it, for a secondary capture; asked for that only.
 
     Returns
     -------
@@ -172,7 +173,7 @@ def dicom_builders(
         wanted = tuple(kind for kind in wanted if kind == "sr")
     return [
         # A film for each: objects share its elements, which remember how they were encoded.
-        (kind, partial(_build, kind, reading, copy.deepcopy(film), uids, request, pixels))
+        (kind, partial(_build, kind, reading, copy.deepcopy(film), uids, request, picture))
         for kind in KINDS
         if kind in wanted
     ]
@@ -205,7 +206,7 @@ def _build(
     film: "Film",
     uids: "UidMaker",
     request: ResultRequest,
-    pixels: "Callable[[], npt.NDArray[np.generic]]",
+    picture: "Callable[[], Picture]",
 ) -> "Dataset":
     if kind == "sr":
         from endplate.reports.dicom.sr import build_sr
@@ -216,10 +217,8 @@ def _build(
 
         return build_gsps(reading, film, uids, request.index_level)
     from endplate.reports.dicom.secondary import build_secondary_capture
-    from endplate.reports.overlay import draw_overlay
 
-    picture = draw_overlay(pixels(), reading, index_level=request.index_level)
-    return build_secondary_capture(reading, film, uids, picture)
+    return build_secondary_capture(reading, film, uids, picture())
 
 
 def _save(made: Sequence[tuple[str, "Dataset"]], out_dir: Path, name: str) -> tuple[Path, ...]:

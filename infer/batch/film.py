@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -22,6 +23,7 @@ from endplate.imaging.read import read_radiograph
 from endplate.infer.batch.results import FilmResults, hidden_sha256
 from endplate.infer.batch.sink import Sink, open_sink
 from endplate.infer.batch.task import CellSetup, Outcome, Task, result_name
+from endplate.reports.canvas import Picture
 from endplate.reports.overlay import draw_overlay
 from endplate.reports.reading_json import reading_text
 from endplate.reports.words import choose_index
@@ -115,19 +117,14 @@ class FilmWorker:
         clock.lap("read")
         number = task.number
         self.sink.write(result_name("thumbs", number, ".jpg"), _thumb(radiograph.pixels))
+        picture = cache(partial(self._drawn, radiograph.pixels, reading))
         if self.setup.overlays and reading.quality.status != "rejected":
-            picture = draw_overlay(
-                radiograph.pixels,
-                reading,
-                index_level=self.setup.index_level,
-                long_side=_OVERLAY_SIDE,
-            )
-            self.sink.write(result_name("overlays", number, ".jpg"), _jpeg(picture))
+            self.sink.write(result_name("overlays", number, ".jpg"), _jpeg(picture()))
         text = reading_text(reading)
         self.sink.write(result_name("readings", number, ".json"), text.encode())
         given = {}
         if self.setup.results:
-            given["dicom"] = self.results.write(task, reading, lambda: radiograph.pixels)
+            given["dicom"] = self.results.write(task, reading, picture)
         pixels = pixel_hash(radiograph.pixels)
         clock.lap("write")
         return {
@@ -144,11 +141,16 @@ class FilmWorker:
         """The DICOM results of a film that was read in an earlier call."""
         name = result_name("readings", task.number, ".json")
         reading = reading_from_dict(json.loads(self.sink.read(name)), name)
-        return {
-            "dicom": self.results.write_later(
-                task, reading, lambda: read_radiograph(task.file).pixels
-            )
-        }
+
+        def picture() -> Picture:
+            return self._drawn(read_radiograph(task.file).pixels, reading)
+
+        return {"dicom": self.results.write_later(task, reading, picture)}
+
+    def _drawn(self, pixels: npt.NDArray[np.generic], reading: Reading) -> Picture:
+        """The film with the reading drawn on it."""
+        index = self.setup.index_level
+        return draw_overlay(pixels, reading, index_level=index, long_side=_OVERLAY_SIDE)
 
     def _identified(self, reading: Reading, task: Task) -> Reading:
         """The reading under an id that depends on film and reader alone, perhaps pseudonymous."""

@@ -6,15 +6,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-import numpy.typing as npt
-
 from endplate.errors import EndplateError, InputError
 from endplate.imaging.pseudonyms import Pseudonyms
 from endplate.imaging.read import sniff
 from endplate.infer.batch.sink import Sink
 from endplate.infer.batch.task import CellSetup, Task, result_name
 from endplate.infer.dicom_results import ResultRequest, dicom_builders
+from endplate.reports.canvas import Picture
 from endplate.study.reading import Reading
 
 if TYPE_CHECKING:
@@ -50,17 +48,15 @@ class FilmResults:
             # Imported late by what uses it; here the time of the first film must not pay for it.
             import_module(_MODULES[kind])
 
-    def write(
-        self, task: Task, reading: Reading, pixels: Callable[[], npt.NDArray[np.generic]]
-    ) -> dict[str, Any]:
+    def write(self, task: Task, reading: Reading, picture: Callable[[], Picture]) -> dict[str, Any]:
         """Write the results of a film; what the journal keeps of that.
 
         Parameters
         ----------
         reading : Reading
             As the batch wrote it, perhaps pseudonymous.
-        pixels : callable
-            Gives the (H, W) pixels of the film, for the secondary capture.
+        picture : callable
+            Gives the film with the reading drawn on it, for the secondary capture.
 
         Returns
         -------
@@ -74,7 +70,7 @@ class FilmResults:
         found = no_results(self.setup.results)
         if reading.quality.status == "rejected":
             return found
-        for name, build in self._builders(task, reading, pixels, found):
+        for name, build in self._builders(task, reading, picture, found):
             try:
                 data = encode_dicom(build())
             except MemoryError:
@@ -90,14 +86,14 @@ class FilmResults:
         self,
         task: Task,
         reading: Reading,
-        pixels: Callable[[], npt.NDArray[np.generic]],
+        picture: Callable[[], Picture],
         found: dict[str, Any],
     ) -> "list[tuple[str, Callable[[], Dataset]]]":
         """What makes each object; none, and a note, where the film can have no results."""
         setup = self.setup
         request = ResultRequest(setup.results, setup.uid_root, True, None, setup.index_level)
         try:
-            return dicom_builders(reading, self._header(task), "the film", request, pixels)
+            return dicom_builders(reading, self._header(task), "the film", request, picture)
         except MemoryError:
             raise
         except Exception as error:
@@ -105,7 +101,7 @@ class FilmResults:
             return []
 
     def write_later(
-        self, task: Task, reading: Reading, pixels: Callable[[], npt.NDArray[np.generic]]
+        self, task: Task, reading: Reading, picture: Callable[[], Picture]
     ) -> dict[str, Any]:
         """The same for a reading of an earlier call, after a check that the film is still it."""
         digest = hashlib.sha256(Path(task.file).read_bytes()).hexdigest()
@@ -115,7 +111,7 @@ class FilmResults:
             found = no_results(self.setup.results)
             found["note"] = "the file is not the one that was read"
             return found
-        return self.write(task, reading, pixels)
+        return self.write(task, reading, picture)
 
     def _header(self, task: Task) -> "Dataset":
         """Header of the film, without identity if that is wanted."""
