@@ -30,6 +30,8 @@ from endplate.models.calibration import Calibrations
 
 #: Parts of the length, from the foot, that are read on their own.
 PARTS = ((0.0, 0.6), (0.0, 0.8), (0.2, 0.8), (0.25, 1.0), (0.4, 1.0))
+#: How bodies stand, by the line that was found against by the labels.
+IN_SPACE = ("coronal_tilt_deg", "sagittal_tilt_deg", "axial_rotation_deg")
 #: A body is found if the middle of one that was marked lies within half its depth.
 NEAR = 0.5
 
@@ -127,8 +129,18 @@ def compare(truth: CtReading, seen: CtReading) -> dict[str, Any]:
         "point_median_mm": _rounded(np.median(errors)) if errors else None,
         "point_p95_mm": _rounded(np.quantile(errors, 0.95)) if errors else None,
         "vk_mae_deg": _rounded(np.mean(tilts)) if tilts else None,
+        **{f"{name}_rms": _apart(truth, seen, right, name) for name in IN_SPACE},
         "flags": [r.code for r in seen.reading.quality.reasons],
     }
+
+
+def _apart(truth: CtReading, seen: CtReading, levels: Sequence[str], name: str) -> float | None:
+    """Root mean square difference of a measure over levels, degrees."""
+    one, other = (
+        {m.level: m.value for m in r.reading.measurements if m.name == name} for r in (truth, seen)
+    )
+    off = [other[x] - one[x] for x in levels if x in one and x in other]
+    return _rounded(np.sqrt(np.mean(np.square(off)))) if off else None
 
 
 def _away(one: Sequence[float] | np.ndarray, other: Sequence[float] | np.ndarray) -> float:

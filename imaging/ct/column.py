@@ -39,6 +39,8 @@ _LEAST: Final = 0.1
 #: Distance of the knots of the line, and least length of a column; mm.
 _KNOTS: Final = 24.0
 _SHORTEST: Final = 50.0
+#: How far from the ends of the canal the first and last knots lie, mm.
+_INSET: Final = 9.0
 
 _Map = npt.NDArray[np.float32]
 
@@ -245,7 +247,9 @@ def _line(
     ahead_of = np.column_stack([np.sin(turn), -np.cos(turn), np.zeros(len(turn))])
     weights = np.maximum(score, 0.01)
     knots = max(3, round(len(path) * _GRID / _KNOTS))
-    at = np.linspace(len(path) - 1, 0, knots)
+    # nearer to the ends the volume shows too little to be made symmetric
+    inset = min(_INSET / _GRID, (len(path) - 1) / 4)
+    at = np.linspace(len(path) - 1 - inset, inset, knots)
     centres, fronts = [], []
     k = np.arange(len(path))
     for place in at:
@@ -260,4 +264,8 @@ def _line(
         made_symmetric(ct, centre, front, up)
         for centre, front, up in zip(centres, fronts, tangents(centres), strict=True)
     ]
-    return centre_line([p[0] for p in pairs], [p[1] for p in pairs], reach=(12.0, 12.0))
+    return centre_line(
+        [p[0] for p in pairs],
+        [p[1] for p in pairs],
+        reach=(12.0 + inset * _GRID, 12.0 + inset * _GRID),
+    )
