@@ -20,7 +20,8 @@ BARE = np.array([35.0, 40.0])
 def body_at(x: float, y: float, depth: float, *, facing: int = 1) -> np.ndarray:
     ahead, up = facing * depth / 2, 0.35 * depth
     corners = [(ahead, -up), (0, -up), (-ahead, -up), (-ahead, up), (0, up), (ahead, up)]
-    return np.array(corners) + np.array([x, y])
+    out: np.ndarray = np.array(corners) + np.array([x, y])
+    return out
 
 
 class OneBody:
