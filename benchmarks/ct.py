@@ -21,6 +21,7 @@ import numpy as np
 from endplate.datasets.ct_simulator.api import CtPair, read_pairs
 from endplate.datasets.splits import assign_folds
 from endplate.errors import EndplateError
+from endplate.geometry.landmarks import Vertebra
 from endplate.imaging.ct.labels import read_labels
 from endplate.imaging.ct.read import read_ct
 from endplate.imaging.ct.volume import Volume
@@ -30,6 +31,8 @@ from endplate.models.calibration import Calibrations
 
 #: Parts of the length, from the foot, that are read on their own.
 PARTS = ((0.0, 0.6), (0.0, 0.8), (0.2, 0.8), (0.25, 1.0), (0.4, 1.0))
+#: 90 % quantile of the chi-square distribution with two degrees of freedom.
+ELLIPSE90 = 4.605
 #: How bodies stand, by the line that was found against by the labels.
 IN_SPACE = ("coronal_tilt_deg", "sagittal_tilt_deg", "axial_rotation_deg")
 #: A body is found if the middle of one that was marked lies within half its depth.
@@ -103,6 +106,7 @@ def compare(truth: CtReading, seen: CtReading) -> dict[str, Any]:
     found: list[str] = []
     right: list[str] = []
     errors: list[float] = []
+    held: list[bool] = []
     tilts: list[float] = []
     for vertebra in truth.reading.vertebrae:
         assert vertebra.points_mm is not None
@@ -119,6 +123,7 @@ def compare(truth: CtReading, seen: CtReading) -> dict[str, Any]:
             right.append(vertebra.level)
         away = np.hypot(*(other.points - points).T) * spacing
         errors += [float(a) for a in away if np.isfinite(a)]
+        held += _in_ellipses(other, points)
         if np.isfinite(points).all() and np.isfinite(other.points).all():
             tilts.append(abs(_wedge(other.points) - _wedge(points)))
     return {
@@ -128,10 +133,21 @@ def compare(truth: CtReading, seen: CtReading) -> dict[str, Any]:
         "n_points": len(errors),
         "point_median_mm": _rounded(np.median(errors)) if errors else None,
         "point_p95_mm": _rounded(np.quantile(errors, 0.95)) if errors else None,
+        "points_in_90": _rounded(np.mean(held)) if held else None,
         "vk_mae_deg": _rounded(np.mean(tilts)) if tilts else None,
         **{f"{name}_rms": _apart(truth, seen, right, name) for name in IN_SPACE},
         "flags": [r.code for r in seen.reading.quality.reasons],
     }
+
+
+def _in_ellipses(vertebra: Vertebra, points: np.ndarray) -> list[bool]:
+    """Whether true points lie in the 90 % ellipses of those that were marked."""
+    out = []
+    for i, off in enumerate(vertebra.points - points):
+        if vertebra.covariance is not None and np.isfinite(off).all():
+            part = vertebra.covariance[2 * i : 2 * i + 2, 2 * i : 2 * i + 2]
+            out.append(bool(off @ np.linalg.solve(part, off) < ELLIPSE90))
+    return out
 
 
 def _apart(truth: CtReading, seen: CtReading, levels: Sequence[str], name: str) -> float | None:
