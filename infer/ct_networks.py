@@ -36,6 +36,13 @@ ROUGH_SD: Final = 0.2
 _BORNE: Final = 0.5
 #: Bodies lie nearer to the centre line than this, mm: half the depth of a body.
 _NEAR_LINE: Final = 14.0
+#: Hounsfield units of metal; where it is looked for, mm: before and behind the line, and aside;
+#: and at how many places of a sheet, so many mm apart, it must be seen.
+_METAL: Final = 2200.0
+_METAL_REACH: Final = 60.0
+_METAL_ASIDE: Final = (-18.0, -12.0, -6.0, 0.0, 6.0, 12.0, 18.0)
+_METAL_STEP: Final = 1.5
+_METAL_LEAST: Final = 8
 #: How far beyond an endplate the volume must reach for it to count as seen, mm.
 _MARGIN: Final = 1.0
 
@@ -90,6 +97,9 @@ def read_sheet(
         lambda body: _ribs_beside(ct, slab, body),
         match_anchors(candidates, anchors),
     )
+    metal = _shows_metal(ct, slab, slabs[0].shape)
+    # which way the patient faces, and whether there is metal, a CT says itself
+    scores = replace(scores, facing_right=1.0, inverted=0.0, hardware=float(metal))
     found = Found(scores, column, 0, False, down, tuple(candidates), slabs[0].shape)
     if column is None:
         return SheetResult(FilmResult(found, (), (), 0.0), ())
@@ -111,7 +121,7 @@ def read_sheet(
             r.covariance,
             float(column.probabilities[k]),
             c.score,
-            hardware=bool(r.marks[MARKS.index("hardware")] > _BORNE),
+            hardware=metal and bool(r.marks[MARKS.index("hardware")] > _BORNE),
             cement=bool(r.marks[MARKS.index("cement")] > _BORNE),
             points_mm=slab.to_patient(r.points),
         )
@@ -127,6 +137,18 @@ def read_sheet(
         naming,
     )
     return SheetResult(result, tuple(v.level for i, v in enumerate(vertebrae) if i not in whole))
+
+
+def _shows_metal(ct: Volume, slab: Slab, shape: tuple[int, int]) -> bool:
+    """Whether something along the spine is denser than bone and cement: screws and rods."""
+    rows, columns = (np.arange(0.0, n, _METAL_STEP / slab.spacing) for n in shape)
+    x, y = np.meshgrid(columns, rows)
+    grid = np.stack([x, y], axis=-1)
+    near = grid[np.abs(slab.ahead_of_line(grid)) < _METAL_REACH]
+    for aside in _METAL_ASIDE:
+        if (ct.sample(slab.to_patient(near, aside)) > _METAL).sum() >= _METAL_LEAST:
+            return True
+    return False
 
 
 def _ribs_beside(ct: Volume, slab: Slab, body: Candidate) -> FloatArray:

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from endplate.imaging.ct.curve import centre_line
+from endplate.imaging.ct.slab import cut_slab
+from endplate.imaging.ct.volume import Provenance, Volume
 from endplate.infer.ct_find import SCALES, find_candidates, name_on_ct, rib_evidence
+from endplate.infer.ct_networks import _shows_metal
 from endplate.models.decode import CLASSES, Candidate
 from endplate.models.frames import body_frame
 from endplate.models.naming import NamingConfig
@@ -121,3 +125,17 @@ def test_a_level_that_the_user_gives_stands_against_the_ribs() -> None:
     assert named is not None
     assert named.levels == ("T12", "L1", "L2", "L3")
     assert name_on_ct([], NamingConfig(), (420, 300), lambda _: RIBBED, {}) is None
+
+
+@pytest.mark.parametrize(("value", "metal"), [(3000, True), (1800, False)])
+def test_screws_are_seen_and_bone_is_no_metal(value: int, metal: bool) -> None:
+    voxels = np.full((120, 90, 90), 40, np.int16)
+    # a screw of 5 mm from back to front, 14 mm to the left of the sheet
+    voxels[58:63, 30:70, 57:62] = value
+    affine = np.eye(4)
+    affine[:3, 3] = -45, -45, 0
+    ct = Volume(voxels, affine, Provenance("drawn", ""))
+    centres = [np.array([0.0, 0.0, z]) for z in (110.0, 80.0, 50.0, 20.0)]
+    slab = cut_slab(ct, centre_line(centres, [np.array([0.0, -1.0, 0.0])] * 4))
+    size = (slab.pixels.shape[0], slab.pixels.shape[1])
+    assert _shows_metal(ct, slab, size) is metal
