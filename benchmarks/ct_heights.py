@@ -167,7 +167,7 @@ def report(name: str, phantom: Phantom) -> list[list[np.ndarray]]:
     voxels = to_right_front_head(labels.voxels, labels.affine)
     masks = {level: _of_body(voxels == verse_number(level)) for level in LEVELS}
     out: list[list[np.ndarray]] = [[], [], []]
-    wedges = []
+    wedges, turns = [], []
     for level, body in spine.bodies.items():
         truth, axes = phantom.points_mm[level], phantom.axes[level]
         local = (body.points_mm - truth) @ axes.T
@@ -176,6 +176,7 @@ def report(name: str, phantom: Phantom) -> list[list[np.ndarray]]:
         heights.append(counted(masks, labels.spacing, level))
         print(f"{name:9} {level:4} {'   '.join(shown(h) for h in heights)}   {wedge:+5.1f}")
         wedges.append(abs(wedge))
+        turns.append(turned(body.frame.axes @ axes.T))
         out[0].append(np.hypot(local[:, 1], local[:, 2]))
         out[1].append(heights[1] - heights[0])
         if heights[3] is not None:
@@ -185,7 +186,15 @@ def report(name: str, phantom: Phantom) -> list[list[np.ndarray]]:
         f"{name:9} points: median {np.median(away):.2f}, greatest {away.max():.2f} mm;"
         f" kyphosis: greatest {max(wedges):.1f} degrees"
     )
+    coronal, axial = np.sqrt(np.mean(np.square(turns), axis=0))
+    print(f"{name:9} coronal tilt {coronal:.1f}, rotation {axial:.1f} degrees off (mean square)")
     return out
+
+
+def turned(axes: np.ndarray) -> tuple[float, float]:
+    """Coronal tilt and rotation of rows left, front, up against the true ones, degrees."""
+    coronal = np.degrees(np.arctan2(axes[2, 0], axes[2, 2]))
+    return float(coronal), float(np.degrees(np.arctan2(axes[1, 0], axes[1, 1])))
 
 
 def _of_body(mask: np.ndarray) -> np.ndarray:

@@ -29,7 +29,11 @@ class _Tilts:
 
 
 def spatial_measurements(
-    vertebra: Vertebra, axes: FloatArray, whole: FloatArray, sd_mm: float = float("nan")
+    vertebra: Vertebra,
+    axes: FloatArray,
+    whole: FloatArray,
+    sd_mm: float = float("nan"),
+    turn_sd: tuple[float, float] = (float("nan"), float("nan")),
 ) -> tuple[Measurement, ...]:
     """Wedge in the body's own mid-sagittal plane and in projection, tilts and rotation.
 
@@ -44,15 +48,18 @@ def spatial_measurements(
         its left.
     sd_mm : float
         Standard deviation of a coordinate of a point, mm; NaN if not known.
+    turn_sd : (coronal, axial)
+        Standard deviations of the two turns of `axes` that points of one plane do not tell,
+        degrees; NaN if not known.
 
     Returns
     -------
     tuple of Measurement
         Kyphosis is positive. Coronal tilt: positive, the body's top leans to the patient's
         left. Sagittal tilt: positive, it leans to the front. Axial rotation: positive, its
-        front turns to the left. The two kyphoses have standard errors, and sagittal tilt, being
-        the mean of the directions of both endplates, has half that of the kyphosis; the others
-        have none.
+        front turns to the left. The standard errors of the two kyphoses follow from `sd_mm`,
+        and sagittal tilt, being the mean of the directions of both endplates, has half that of
+        the kyphosis; the effect of projection has none.
     """
     if vertebra.points_mm is None:
         return ()
@@ -63,7 +70,7 @@ def spatial_measurements(
     values = (own, plain, plain - own, tilts.coronal, tilts.sagittal, tilts.axial)
     between = pair if not np.isnan(own) else pair[:1]
     se_own, se_plain = (_wedge_se(vertebra.points_mm, a, sd_mm) for a in (axes, whole))
-    errors = (se_own, se_plain, np.nan, np.nan, se_own / 2, np.nan)
+    errors = (se_own, se_plain, np.nan, turn_sd[0], se_own / 2, turn_sd[1])
     return tuple(
         Measurement(
             name,

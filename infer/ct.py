@@ -29,6 +29,9 @@ from endplate.study.reading import Acquisition, Quality, Reader, Reading, Reason
 
 __all__ = ["CtReading", "read_ct_labels", "read_ct_slab"]
 
+#: Standard deviations of coronal tilt and rotation from a label, degrees, as found on phantoms
+#: of known axes (benchmarks/ct_heights.py).
+_TURN_SD: Final = (0.5, 1.3)
 _FEWEST: Final = 2
 _COMFORTABLE: Final = 4
 #: Spacing of slices beyond which single angles are uncertain by several degrees, mm.
@@ -100,7 +103,7 @@ def read_ct_labels(ct: Volume, labels: LabelVolume, *, index_level: str | None =
     provenance = labels.volume.provenance
     reader = Reader("model", f"labels:{labels.scheme}", __version__, provenance.sha256)
     quality = _judged(_reasons(ct, vertebrae, index_level, spine))
-    return _result(ct, slab, vertebrae, axes, reader, quality, index_level)
+    return _result(ct, slab, vertebrae, axes, reader, quality, index_level, _TURN_SD)
 
 
 def read_ct_slab(
@@ -221,6 +224,7 @@ def _result(
     reader: Reader,
     quality: Quality,
     index_level: str | None,
+    turn_sd: tuple[float, float] = (float("nan"), float("nan")),
 ) -> CtReading:
     calibration = Calibration((slab.spacing, slab.spacing), "ct")
     plain = measure(vertebrae, calibration, index_level=index_level)
@@ -228,7 +232,7 @@ def _result(
         m
         for v in vertebrae
         for m in spatial_measurements(
-            v, axes[v.level], slab.line.axes, _coordinate_sd(v) * slab.spacing
+            v, axes[v.level], slab.line.axes, _coordinate_sd(v) * slab.spacing, turn_sd
         )
     ]
     reading = Reading(
