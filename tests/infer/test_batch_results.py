@@ -159,7 +159,7 @@ def test_a_fault_of_one_object_costs_neither_the_others_nor_the_reading(
     setup = CellSetup(output=str(out), created="", results=("sr", "gsps"))
     results = batch_results.FilmResults(setup, open_sink(str(out)), None)
     found = results.write(
-        Task(1, "a", str(export / "a")), reading(out, 1), lambda: np.zeros((1, 1))
+        Task(1, "a", str(export / "a")), reading(out, 1), lambda: np.zeros((1, 1, 3), np.uint8)
     )
     assert found["written"] == ["gsps"]
     assert found["note"] == "ValueError: something unforeseen"
