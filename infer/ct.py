@@ -82,7 +82,7 @@ def read_ct_labels(ct: Volume, labels: LabelVolume, *, index_level: str | None =
     Raises
     ------
     GeometryError
-        If fewer than two bodies can be measured.
+        If fewer than two bodies can be measured, or they do not lie in the CT.
     """
     spine = read_spine(labels, ct)
     bodies = {level: b for level, b in spine.bodies.items() if level != "S1"}
@@ -92,6 +92,7 @@ def read_ct_labels(ct: Volume, labels: LabelVolume, *, index_level: str | None =
             f"{labels.volume.provenance.path}: at least {_FEWEST} bodies are needed, and"
             f" {len(bodies)} can be measured ({why or 'no others are labelled'})"
         )
+    _check_place(ct, labels, bodies)
     line = centre_line(
         [b.frame.centre for b in bodies.values()],
         [b.frame.axes[1] for b in bodies.values()],
@@ -146,6 +147,17 @@ def read_ct_slab(
     reasons = (*doubts, *quality.reasons, *_reasons(ct, vertebrae, index_level, None))
     quality = _judged(tuple({r.code: r for r in reasons}.values()))
     return _result(ct, slab, vertebrae, axes, reader.reader, quality, index_level)
+
+
+def _check_place(ct: Volume, labels: LabelVolume, bodies: Mapping[str, LabelledBody]) -> None:
+    """Refuse labels that lie elsewhere in the patient: they are of another series."""
+    for level, body in bodies.items():
+        at = ct.to_indices(body.frame.centre)
+        if (at < 0).any() or (at > np.array(ct.size) - 1).any():
+            raise GeometryError(
+                f"{labels.volume.provenance.path}: {level} lies outside the CT"
+                f" {ct.provenance.path}: give the labels of this series"
+            )
 
 
 def _judged(reasons: Sequence[Reason]) -> Quality:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from endplate.errors import UnreadableImage
+from endplate.errors import GeometryError, UnreadableImage
 from endplate.geometry.levels import LEVELS
 from endplate.geometry.spatial import wedge_in_plane
 from endplate.imaging.ct.bodyframe import Mask, body_centres, tangents
@@ -179,6 +179,15 @@ def test_a_body_at_the_border_is_left_out(bent: Phantom) -> None:
     spine = read_spine(cut, None)
     assert "T12" in spine.left_out
     assert tuple(spine.bodies) == ("L1", "L2")
+
+
+def test_labels_of_another_series_are_refused(bent: Phantom) -> None:
+    labels = labels_of(bent)
+    affine = labels.volume.affine.copy()
+    affine[2, 3] += 500
+    moved = Volume(labels.volume.voxels, affine, labels.volume.provenance)
+    with pytest.raises(GeometryError, match="lies outside the CT phantom"):
+        read_ct_labels(bent.ct, replace(labels, volume=moved))
 
 
 def test_command_line(bent: Phantom, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
