@@ -180,6 +180,8 @@ def main() -> None:
     parser.add_argument("--write", type=Path, help="calibration.json to put the limits into")
     parser.add_argument("--out", type=Path, default=Path("docs/accuracy"))
     options = parser.parse_args()
+    if options.write is not None and options.data is None:
+        parser.error("--write needs --data, or ENDPLATE_DATA: limits are fitted on real films too")
     readers = Readers(options.weights, options.shipped)
     observed = read_bench(options, readers)
     calibrations = readers.shipped.calibrations
