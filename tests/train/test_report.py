@@ -231,6 +231,15 @@ def real_values(results, folder: Path) -> dict[str, object]:
     return {**values, "second_reader": compare_readers(results, results[:5])}
 
 
+def test_the_bench_of_the_gate_stands_on_the_page(tmp_path):
+    assert "bench" not in render_page(tmp_path)
+    (tmp_path / "gate.md").write_text("9 of 9 images are rejected\n")
+    (tmp_path / "gate.svg").write_text("<svg/>")
+    page = render_page(tmp_path)
+    assert "9 of 9 images" in page
+    assert f"]({tmp_path.name}/gate.svg)" in page
+
+
 def test_plots_are_the_same_every_time(tmp_path, results):
     real_values(results[:6], tmp_path)
     names = {"points.svg", "agreement.svg", "coverage.svg", "naming.svg", "follow-up.svg"}

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from endplate.train.report.ablations import ablation_section
 from endplate.train.report.breakdown import COLUMNS, SHORT
+from endplate.train.report.gate_section import gate_section
 from endplate.train.report.real import COVERED
 from endplate.train.report.statistics import HEADLINE, Statistic
 
@@ -124,6 +125,7 @@ def render_page(folder: Path) -> str:
     blocks = [_HEAD]
     if found["real"]:
         blocks += _real_blocks(found["real"], place)
+    blocks += gate_section(folder)
     if found["simulated"]:
         blocks += _simulated_blocks(found["simulated"], place, folder)
     if found["follow-up"]:
