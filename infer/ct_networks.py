@@ -15,10 +15,9 @@ from endplate.infer.ct_find import find_candidates, name_on_ct, rib_evidence
 from endplate.infer.find import Anchor, Found, match_anchors
 from endplate.infer.naming_report import naming_of
 from endplate.infer.pipeline import FilmReader, FilmResult
-from endplate.infer.refine import refine
+from endplate.infer.refine import along_column, refine
 from endplate.models.decode import Candidate
 from endplate.models.frames import body_frame
-from endplate.models.heatmaps import MARKS
 from endplate.models.resample import ImagePyramid
 
 __all__ = ["ROUGH_SD", "SLABS", "SheetResult", "read_sheet"]
@@ -32,8 +31,6 @@ _HIGHEST: Final = "T1"
 _KEEP: Final = 0.0
 #: How far off the points of the detector are expected to be, in depths.
 ROUGH_SD: Final = 0.2
-#: Probability above which a body is said to bear cement or metal.
-_BORNE: Final = 0.5
 #: Bodies lie nearer to the centre line than this, mm: half the depth of a body.
 _NEAR_LINE: Final = 14.0
 #: Hounsfield units of metal; where it is looked for, mm: before and behind the line, and aside;
@@ -111,7 +108,7 @@ def read_sheet(
         [c.points for c in bodies],
         reader.refiner,
         reader.calibrations.points,
-        _directions(centres, down),
+        along_column(centres, down),
         prior=ROUGH_SD,
     )
     vertebrae = [
@@ -121,8 +118,8 @@ def read_sheet(
             r.covariance,
             float(column.probabilities[k]),
             c.score,
-            hardware=metal and bool(r.marks[MARKS.index("hardware")] > _BORNE),
-            cement=bool(r.marks[MARKS.index("cement")] > _BORNE),
+            hardware=metal and r.bears("hardware"),
+            cement=r.bears("cement"),
             points_mm=slab.to_patient(r.points),
         )
         for k, c, r in zip(keep, bodies, refined, strict=True)
@@ -164,11 +161,3 @@ def _inside(ct: Volume, vertebra: Vertebra) -> bool:
     outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
     at = ct.to_indices(points + _MARGIN * outwards)
     return bool((at >= 0).all() and (at <= np.array(ct.size) - 1).all())
-
-
-def _directions(centres: FloatArray, down: FloatArray) -> list[FloatArray]:
-    """Direction of the column at each body."""
-    n = len(centres)
-    if n < 2:
-        return [down] * n
-    return [centres[min(i + 1, n - 1)] - centres[max(i - 1, 0)] for i in range(n)]

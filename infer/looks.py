@@ -44,11 +44,7 @@ def averaged_maps(
         The mean of the two probabilities, as log odds; offsets in the unit of the detector, in
         pixels of `window`, and level logits, averaged with the squares of the greater probability.
     """
-    looks = [
-        _look(film, network, window, scale, mirrored)
-        for scale in _SCALES
-        for mirrored in (False, True)
-    ]
+    looks = [look for scale in _SCALES for look in _pair(film, network, window, scale)]
     shares = np.stack([1.0 / (1.0 + np.exp(-look[:2])) for look in looks])
     weights = shares.max(axis=1) ** 2 + _LEAST_WEIGHT
     weights /= weights.sum(axis=0)
@@ -71,22 +67,21 @@ def _face_alike(looks: list[MapArray], weights: npt.NDArray[np.float32]) -> None
         own[:] = np.where(swap, own[_BACK_TO_FRONT], own)
 
 
-def _look(
+def _pair(
     film: ImagePyramid,
     network: Network,
     window: tuple[FloatArray, tuple[int, int]],
     scale: float,
-    mirrored: bool,
-) -> MapArray:
-    """Maps of the window seen at another scale, back on the grid of the window itself."""
+) -> list[MapArray]:
+    """Maps of the window seen at another scale, both ways round, back on the window's own grid."""
     other = window if scale == 1.0 else _rescaled(window, scale)
     image = detector_input(film.warp(*other))
-    maps, _ = network.run(np.ascontiguousarray(image[..., ::-1] if mirrored else image)[None])
-    seen: MapArray = maps[0]
-    if mirrored:
-        seen = seen[..., ::-1].copy()
-        seen[_OFFSETS][::2] *= -1
-    return seen if scale == 1.0 else _on_grid(seen, other[0], window, scale)
+    straight = network.run(image[None])[0][0]
+    mirrored = network.run(np.ascontiguousarray(image[..., ::-1])[None])[0][0][..., ::-1].copy()
+    mirrored[_OFFSETS][::2] *= -1
+    if scale == 1.0:
+        return [straight, mirrored]
+    return [_on_grid(maps, other[0], window, scale) for maps in (straight, mirrored)]
 
 
 def _rescaled(

@@ -21,12 +21,11 @@ from endplate.infer.filmlook import look_at
 from endplate.infer.find import Anchor, Found, find_column
 from endplate.infer.gate import judge_quality
 from endplate.infer.naming_report import naming_of
-from endplate.infer.refine import Refined, refine
+from endplate.infer.refine import Refined, along_column, refine
 from endplate.infer.session import Network
 from endplate.infer.square import from_square, shrink_covariance, stretch_of, to_square, with_square
 from endplate.models.calibration import Calibrations
 from endplate.models.frames import body_frame
-from endplate.models.heatmaps import MARKS
 from endplate.models.resample import GreyArray, ImagePyramid
 from endplate.study.reading import Naming, Reader, Reading, Source
 
@@ -35,8 +34,6 @@ __all__ = ["FilmReader", "FilmResult", "weights_folder"]
 #: Files that make up a reader.
 WEIGHTS: Final = {"detector": "detector.onnx", "refiner": "refiner.onnx"}
 CALIBRATION: Final = "calibration.json"
-#: Probability above which a body is said to bear cement or metal.
-_BORNE: Final = 0.5
 _COARSE_ERROR: Final = 0.25
 """Depths by which the detector's points may be off, a standard deviation with room to spare: it is
 to keep the refiner from reading single bodies back to front, and has no say in a sharp point."""
@@ -158,7 +155,7 @@ class FilmReader:
             bodies,
             self.refiner,
             self.calibrations.points,
-            _directions(centres, found.downward),
+            along_column(centres, found.downward),
             prior=_COARSE_ERROR,
         )
         vertebrae = tuple(
@@ -168,8 +165,8 @@ class FilmReader:
                 shrink_covariance(r.covariance, stretch),
                 float(found.column.probabilities[k]),
                 c.score,
-                hardware=bool(r.marks[MARKS.index("hardware")] > _BORNE),
-                cement=bool(r.marks[MARKS.index("cement")] > _BORNE),
+                hardware=r.bears("hardware"),
+                cement=r.bears("cement"),
             )
             for k, c, r in zip(keep, candidates, refined, strict=True)
         )
@@ -294,10 +291,3 @@ def _on_film(points: FloatArray, shape: tuple[int, ...]) -> bool:
         if x < 0 or y < 0 or x > shape[1] - 1 or y > shape[0] - 1:
             return False
     return True
-
-
-def _directions(centres: FloatArray, downward: FloatArray) -> list[FloatArray]:
-    n = len(centres)
-    if n < 2:
-        return [downward] * n
-    return [centres[min(i + 1, n - 1)] - centres[max(i - 1, 0)] for i in range(n)]

@@ -15,7 +15,7 @@ from endplate.models.frames import S1_DROP, across, body_frame, vertebra_window
 from endplate.models.heatmaps import MARKS, STRIDE, decode_heatmaps
 from endplate.models.resample import ImagePyramid, apply_affine, invert_affine, normalise
 
-__all__ = ["Refined", "View", "refine"]
+__all__ = ["Refined", "View", "along_column", "refine"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class View:
 VIEWS: Final = (View(), View(5.0, 1.07), View(-5.0, 1.07), View(0.0, 0.94))
 #: Scale of the first crop where the points given are rough.
 _WIDE: Final = 1.25
+#: Probability above which a body is said to bear cement or metal.
+_BORNE: Final = 0.5
 _LEAST_DEPTH: Final = 1e-3
 """Pixels; no body is so small, but errors are given in depths."""
 
@@ -67,6 +69,26 @@ class Refined:
     depth: float
     axes: FloatArray
     marks: FloatArray
+
+    def bears(self, mark: str) -> bool:
+        """Whether the body bears one of `MARKS`; not if the network does not tell."""
+        return bool(self.marks[MARKS.index(mark)] > _BORNE)
+
+
+def along_column(centres: FloatArray, downward: FloatArray) -> list[FloatArray]:
+    """Direction of the column at each body, head to foot.
+
+    Parameters
+    ----------
+    centres : (N, 2) array
+        Of the bodies, head to foot.
+    downward : (2,) array
+        Direction where there is but one.
+    """
+    n = len(centres)
+    if n < 2:
+        return [downward] * n
+    return [centres[min(i + 1, n - 1)] - centres[max(i - 1, 0)] for i in range(n)]
 
 
 def refine(

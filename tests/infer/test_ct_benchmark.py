@@ -1,8 +1,6 @@
 """The benchmark of networks on CT: what it counts, and that it never asks a network that knows."""
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -13,6 +11,7 @@ from endplate.imaging.ct.labels import LabelVolume
 from endplate.imaging.ct.volume import Provenance, Volume
 from endplate.infer.ct import CtReading, read_ct_labels
 
+from ..benchmarks_path import load_benchmark
 from .ct_phantom import PhantomSpine, make_phantom, verse_number
 
 LEVELS = ("T12", "L1", "L2")
@@ -20,13 +19,7 @@ LEVELS = ("T12", "L1", "L2")
 
 @pytest.fixture(scope="module")
 def benchmark() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "ct.py"
-    spec = importlib.util.spec_from_file_location("benchmark_ct", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("ct")
 
 
 @pytest.fixture(scope="module")

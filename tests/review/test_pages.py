@@ -1,7 +1,6 @@
 """The front end: its modules under Node, and the whole of it in headless Chromium."""
 
 import contextlib
-import importlib.util
 import json
 import re
 import shutil
@@ -31,6 +30,8 @@ from endplate.review.guard import GuardRules
 from endplate.review.library import Library
 from endplate.review.people import Doorkeeper, Person
 from endplate.study import joint_naming
+
+from ..benchmarks_path import load_benchmark
 
 CHROMIUM = "/usr/bin/chromium"
 OPENED = "body[data-ready]:not([data-ready=list])"
@@ -227,13 +228,7 @@ def test_correct_and_sign(chromium, served):
 @pytest.fixture(scope="module")
 def pace():
     """The hand of the benchmarks."""
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "pace.py"
-    spec = importlib.util.spec_from_file_location("benchmark_pace", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_benchmark("pace")
 
 
 def test_who_sees_it_first_corrects_a_corner_and_signs_in_ten_seconds(chromium, served, pace):
