@@ -62,9 +62,9 @@ measured.
 $table
 Point errors are in percent of the superior depth of the body (about 35 mm in the lumbar spine).
 Whole-spine films: finding and naming are judged on the publisher's labels, points on our six-point
-readings. For comparison, two human readers of the same bodies differ by 1.8 % in the median on the
-lumbar films (95th percentile 4.8 %) and by about 3 % on the whole-spine films, by 1.4 degrees of
-vertebral kyphosis, and name the same level for 80 % of the bodies.
+readings. For comparison, a second human reader differs from the first by 1.7 % in the median (95th
+percentile 4.2 %) and by 1.4 degrees of vertebral kyphosis, and gives 18 of 29 bodies the same level
+(six lumbar films; `endplate accuracy`, docs/accuracy.md).
 
 ![Distribution of point errors, agreement of kyphosis, coverage of intervals](accuracy.png)
 
