@@ -21,7 +21,7 @@ from endplate.imaging.ct.labels import LabelVolume
 from endplate.imaging.ct.slab import Slab, Strip, coronal_strip, cut_slab
 from endplate.imaging.ct.spine import LabelledSpine, read_spine
 from endplate.imaging.ct.volume import Volume
-from endplate.infer.ct_networks import read_sheet
+from endplate.infer.ct_networks import lay_sheet, read_sheet
 from endplate.infer.find import Anchor, Found
 from endplate.infer.gate import judge_quality
 from endplate.infer.pipeline import FilmReader
@@ -128,9 +128,8 @@ def read_ct_slab(
     GeometryError
         If no spinal column is found in the volume.
     """
-    line = find_column_line(ct)
-    slab = cut_slab(ct, line)
-    sheet = read_sheet(ct, line, slab, reader, anchors)
+    slab = lay_sheet(ct, find_column_line(ct), reader)
+    sheet = read_sheet(ct, slab, reader, anchors)
     result, vertebrae = sheet.result, sheet.result.vertebrae
     axes = {v.level: slab.axes_of(v.points) for v in vertebrae}
     quality = judge_quality(

@@ -32,8 +32,9 @@ _MOST: Final = 45
 #: Candidates nearer than this many depths are one body.
 _SAME_BODY: Final = 0.45
 #: Nats for a body that lies on the centre line: films show much that may be one, but here the
-#: column is known to pass.
-_ON_LINE: Final = 2.0
+#: column is known to pass. So many that bodies are not left out because their names are in doubt,
+#: and fewer than two bodies that overlap lose.
+_ON_LINE: Final = 4.0
 #: Nats for a level that the user gives.
 _CERTAIN: Final = 20.0
 
@@ -42,7 +43,8 @@ _CERTAIN: Final = 20.0
 _RIB: Final = 58.0
 #: Probability of being seen with ribs on both sides, and on none, by level. Twelfth ribs are
 #: short or missing now and then, lumbar ribs rare; beside L5 lie the sacrum and the ilium, and
-#: beside C7 the first rib, so little is concluded there. Round numbers from anatomy, not fitted.
+#: beside C7 the first rib, so little is concluded there; above it there is none. Round numbers
+#: from anatomy, not fitted.
 _RIBS: Final[Mapping[str, tuple[float, float]]] = {
     **dict.fromkeys(CLASSES, (0.40, 0.40)),
     **{f"T{i}": (0.90, 0.05) for i in range(1, 12)},
@@ -50,6 +52,7 @@ _RIBS: Final[Mapping[str, tuple[float, float]]] = {
     "T13": (0.75, 0.15),
     "L1": (0.05, 0.90),
     **{f"L{i}": (0.03, 0.92) for i in range(2, 5)},
+    "above C7": (0.10, 0.75),
 }
 
 

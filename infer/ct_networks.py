@@ -8,19 +8,21 @@ import numpy as np
 
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.imaging.ct.curve import CentreLine
+from endplate.imaging.ct.relaid import relaid_line
 from endplate.imaging.ct.ribs import lateral_reach
-from endplate.imaging.ct.slab import Slab, cut_slabs
+from endplate.imaging.ct.slab import Slab, cut_slab, cut_slabs
 from endplate.imaging.ct.volume import Volume
 from endplate.infer.ct_find import find_candidates, name_on_ct, rib_evidence
 from endplate.infer.find import Anchor, Found, match_anchors
 from endplate.infer.naming_report import naming_of
 from endplate.infer.pipeline import FilmReader, FilmResult
 from endplate.infer.refine import along_column, refine
-from endplate.models.decode import Candidate
+from endplate.models.decode import Candidate, FilmScores
 from endplate.models.frames import body_frame
+from endplate.models.naming import NamedColumn
 from endplate.models.resample import ImagePyramid
 
-__all__ = ["ROUGH_SD", "SLABS", "SheetResult", "read_sheet"]
+__all__ = ["ROUGH_SD", "SLABS", "SheetResult", "lay_sheet", "read_sheet"]
 
 #: Thickness in mm and window in Hounsfield units of the slabs that are looked at together: from
 #: one like a film to one that shows the mid-sagittal section, as the networks were trained on.
@@ -60,14 +62,29 @@ class SheetResult:
     cut: tuple[str, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class _Named:
+    """What was found on a sheet and how it was named."""
+
+    slabs: list[ImagePyramid]
+    candidates: list[Candidate]
+    scores: FilmScores
+    column: NamedColumn | None
+
+
+def lay_sheet(ct: Volume, line: CentreLine, reader: FilmReader) -> Slab:
+    """Sheet through the bodies that are found along a line; along the line itself if none are."""
+    first = cut_slab(ct, line)
+    column = _name(ct, first, reader, ()).column
+    found = () if column is None else column.candidates
+    relaid = relaid_line(ct, first, [c.points for c in found if not c.sacrum])
+    return first if relaid is line else cut_slab(ct, relaid)
+
+
 def read_sheet(
-    ct: Volume,
-    line: CentreLine,
-    slab: Slab,
-    reader: FilmReader,
-    anchors: Sequence[Anchor] = (),
+    ct: Volume, slab: Slab, reader: FilmReader, anchors: Sequence[Anchor] = ()
 ) -> SheetResult:
-    """Find, name and refine the bodies of a CT on slabs along its centre line.
+    """Find, name and refine the bodies of a CT on slabs along the centre line of a sheet.
 
     Parameters
     ----------
@@ -81,23 +98,13 @@ def read_sheet(
     InputError
         If an anchor lies on no vertebra that was found.
     """
-    slabs = [ImagePyramid(s.pixels) for s in cut_slabs(ct, line, SLABS)]
-    seen, scores = find_candidates(slabs, slab.spacing, reader.detector)
-    candidates = [
-        c for c in seen if c.sacrum or abs(float(slab.ahead_of_line(c.centre))) < _NEAR_LINE
-    ]
+    named = _name(ct, slab, reader, anchors)
+    slabs, column, scores = named.slabs, named.column, named.scores
     down = np.array([0.0, 1.0])
-    column = name_on_ct(
-        candidates,
-        replace(reader.calibrations.naming, highest=_HIGHEST, keep=_KEEP),
-        slabs[0].shape,
-        lambda body: _ribs_beside(ct, slab, body),
-        match_anchors(candidates, anchors),
-    )
     metal = _shows_metal(ct, slab, slabs[0].shape)
     # which way the patient faces, and whether there is metal, a CT says itself
     scores = replace(scores, facing_right=1.0, inverted=0.0, hardware=float(metal))
-    found = Found(scores, column, 0, False, down, tuple(candidates), slabs[0].shape)
+    found = Found(scores, column, 0, False, down, tuple(named.candidates), slabs[0].shape)
     if column is None:
         return SheetResult(FilmResult(found, (), (), 0.0), ())
     keep = [i for i, level in enumerate(column.levels) if level != "above C7"]
@@ -134,6 +141,23 @@ def read_sheet(
         naming,
     )
     return SheetResult(result, tuple(v.level for i, v in enumerate(vertebrae) if i not in whole))
+
+
+def _name(ct: Volume, slab: Slab, reader: FilmReader, anchors: Sequence[Anchor]) -> _Named:
+    """Find the bodies on the line of a sheet, and name them."""
+    slabs = [ImagePyramid(s.pixels) for s in cut_slabs(ct, slab.line, SLABS)]
+    seen, scores = find_candidates(slabs, slab.spacing, reader.detector)
+    candidates = [
+        c for c in seen if c.sacrum or abs(float(slab.ahead_of_line(c.centre))) < _NEAR_LINE
+    ]
+    column = name_on_ct(
+        candidates,
+        replace(reader.calibrations.naming, highest=_HIGHEST, keep=_KEEP),
+        slabs[0].shape,
+        lambda body: _ribs_beside(ct, slab, body),
+        match_anchors(candidates, anchors),
+    )
+    return _Named(slabs, candidates, scores, column)
 
 
 def _shows_metal(ct: Volume, slab: Slab, shape: tuple[int, int]) -> bool:
