@@ -15,18 +15,18 @@ from endplate.study.reading import Reading
 
 __all__ = ["OutputFolder", "stem_of"]
 
-_SUFFIXES: Final = (".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+_IMAGES: Final = (".dcm", ".dicom", ".ima", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+_VOLUMES: Final = (".nii.gz", ".nii", ".zip")
 _LONGEST_STEM: Final = 120
 
 
 def stem_of(path: str) -> str:
-    """File name without the suffix of an image; other dots belong to the name, as in DICOM
+    """File name without the suffix of an image or volume; other dots belong to the name, as in DICOM
     files that are called after their unique identifier.
     """
     name = PurePath(path).name or "film"
-    suffix = PurePath(name).suffix
-    stem = name.removesuffix(suffix) if suffix.lower() in _SUFFIXES else name
-    return stem[:_LONGEST_STEM]
+    suffix = next((s for s in (*_VOLUMES, *_IMAGES) if name.lower().endswith(s)), "")
+    return (name[: -len(suffix)] if suffix else name)[:_LONGEST_STEM] or name
 
 
 @dataclass

@@ -127,6 +127,8 @@ def test_an_input_is_never_overwritten() -> None:
 @pytest.mark.parametrize(
     ("path", "stem"),
     [
+        ("a/chest.nii.gz", "chest"),
+        ("STUDY.ZIP", "STUDY"),
         ("x/film.dcm", "film"),
         ("film.one.PNG", "film.one"),
         ("1.2.840.113619.2", "1.2.840.113619.2"),

@@ -48,8 +48,8 @@ def grey(browser, key):
 
 
 def test_the_map_of_a_slab_survives_its_file(scored_ct, tmp_path):
-    sheet = read_sheet(scored_ct / "out" / "chest.nii.gz-slab.json")
-    reading = read_reading(scored_ct / "out" / "chest.nii.gz.json")
+    sheet = read_sheet(scored_ct / "out" / "chest-slab.json")
+    reading = read_reading(scored_ct / "out" / "chest.json")
     assert sheet.sha256 == reading.source.sha256
     assert sheet.size == (reading.source.rows, reading.source.columns)
     again = tmp_path / "again.json"
@@ -107,7 +107,7 @@ def test_a_point_moved_on_another_slab_gets_its_place_in_the_patient(ct_work):
     library = browser.desk.library
     entry = library.entry(key)
     before, after = (library.reading(s) for s in entry.summaries)
-    slab = read_sheet(ct_work / "out" / "chest.nii.gz-slab.json").slab
+    slab = read_sheet(ct_work / "out" / "chest-slab.json").slab
     place = slab.to_patient(after.vertebrae[1].points[0], 8.0)
     assert after.vertebrae[1].points_mm[0] == pytest.approx(place, abs=1e-3)
     assert after.vertebrae[1].points_mm[1:] == pytest.approx(before.vertebrae[1].points_mm[1:])
@@ -158,7 +158,7 @@ def test_a_body_that_the_networks_place_lies_on_the_sheet(ct_work):
     assert "marked there already" in again.json()["error"]
     browser.post(f"/api/films/{key}/sign", {**edit, "verdict": "accepted"})
     reading = browser.desk.library.reading(browser.desk.library.entry(key).current)
-    slab = read_sheet(ct_work / "out" / "chest.nii.gz-slab.json").slab
+    slab = read_sheet(ct_work / "out" / "chest-slab.json").slab
     places = slab.to_patient(reading.vertebrae[1].points)
     assert reading.vertebrae[1].points_mm == pytest.approx(places, abs=1e-3)
 
@@ -188,7 +188,7 @@ def test_a_map_that_was_not_kept_is_made_anew_from_the_segmentation(ct_work):
     browser, key = review(ct_work, ct_work / "ct")
     before = browser.get(f"/api/films/{key}").json()
     picture = grey(browser, key)
-    (ct_work / "out" / "chest.nii.gz-slab.json").unlink()
+    (ct_work / "out" / "chest-slab.json").unlink()
     (ct_work / "elsewhere").mkdir()
     (ct_work / "labels.nii.gz").rename(ct_work / "elsewhere" / "mask.nii.gz")
     browser, key = review(ct_work, ct_work / "ct", ct_work / "elsewhere")
@@ -202,7 +202,7 @@ def test_a_map_that_was_not_kept_is_made_anew_from_the_segmentation(ct_work):
 
 def test_a_map_of_a_reading_by_networks_is_made_anew_from_the_ct(ct_work):
     ct = read_ct(ct_work / "ct" / "chest.nii.gz")
-    path = ct_work / "out" / "chest.nii.gz.json"
+    path = ct_work / "out" / "chest.json"
     read = read_reading(path)
     slab = cut_slab(ct, find_column_line(ct))
     rows, columns = slab.pixels.shape
@@ -222,7 +222,7 @@ def test_a_map_of_a_reading_by_networks_is_made_anew_from_the_ct(ct_work):
     points = np.array([[10.0, 20.0], [60.0, 80.0]])
     assert made.slab.to_patient(points) == pytest.approx(slab.to_patient(points))
     path.unlink()
-    path.with_name("chest.nii.gz-slab.json").unlink()
+    path.with_name("chest-slab.json").unlink()
     write_reading(path, reading)
     browser, key = review(ct_work, ct_work / "ct")
     film = browser.get(f"/api/films/{key}").json()
@@ -237,7 +237,7 @@ def test_ct_readings_of_a_store_show_their_slabs(ct_work):
 
     where = str(ct_work / "store.sqlite")
     with open_store(where) as store:
-        store.add([Filed(read_reading(ct_work / "out" / "chest.nii.gz.json"))])
+        store.add([Filed(read_reading(ct_work / "out" / "chest.json"))])
     results = (ct_work / "out").rename(ct_work / "results")
     check_out(where, ct_work / "out").close()
     # the folder that the store was filled from holds the map; without it the CT and labels do
@@ -252,7 +252,7 @@ def test_ct_readings_of_a_store_show_their_slabs(ct_work):
 
 
 def test_a_map_of_another_slab_is_not_taken(ct_work):
-    path = ct_work / "out" / "chest.nii.gz-slab.json"
+    path = ct_work / "out" / "chest-slab.json"
     values = json.loads(path.read_text())
     values["first_front_mm"] += 3.0
     path.write_text(json.dumps(values))
@@ -261,7 +261,7 @@ def test_a_map_of_another_slab_is_not_taken(ct_work):
 
 
 def test_without_the_map_the_page_says_what_to_do(ct_work):
-    (ct_work / "out" / "chest.nii.gz-slab.json").unlink()
+    (ct_work / "out" / "chest-slab.json").unlink()
     browser, key = review(ct_work, ct_work / "ct")
     film = browser.get(f"/api/films/{key}").json()
     assert film["ct"] is None
