@@ -4,17 +4,16 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
 from endplate.errors import GeometryError
-from endplate.geometry.fits import cross_lines, fit_line, fit_plane
+from endplate.geometry.fits import fit_line, fit_plane
 from endplate.geometry.landmarks import FloatArray
 from endplate.imaging.ct.bodyframe import BodyFrame, Mask, find_frame, upright_axes
+from endplate.imaging.ct.corners import RIM, corner_of, middle_of, point_sd
 from endplate.imaging.ct.greyfit import Curve, fit_grey_surface
 from endplate.imaging.ct.section import (
     REACH_UP,
     ROUGH_STEP,
-    STEP,
     Section,
     edges,
     median_of,
@@ -33,12 +32,6 @@ _COARSE: Final = 1.9
 _MODEL_SD: Final = 0.15
 #: Edges from grey values are taken if at most so many times rougher than those of the label.
 _AS_SMOOTH: Final = 1.3
-#: Part of the endplate beside a corner that its line is fitted to, and of the wall.
-_NEAR: Final = 0.36
-#: How much the slope beside a corner differs from that of the whole edge, as a tangent.
-_SLOPE_SD: Final = 0.14
-#: Rounding of the rim that is left out of the lines, mm.
-_RIM: Final = 1.7
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +99,7 @@ def body_points(
         if sharp_roughness < _AS_SMOOTH * roughness + 0.1:
             local, roughness, section = sharp, sharp_roughness, sharper
     body = LabelledBody(
-        frame, frame.to_patient(local), normals, roughness, _point_sd(section, roughness)
+        frame, frame.to_patient(local), normals, roughness, point_sd(section, roughness)
     )
     if ct is None or section.voxel < _COARSE:
         return body
@@ -152,14 +145,14 @@ def sacral_points(mask: Mask, above: LabelledBody, ct: Volume | None = None) -> 
     ends = [float(median_of(w[below])) for w in (section.ahead, section.behind)]
     corners = []
     for wall, along in ((section.ahead, (ends[0], ends[1])), (section.behind, (ends[1], ends[0]))):
-        corner, error = _corner(section, section.top, wall, along, (_DEEP, _DEEP - 20))
+        corner, error = corner_of(section, section.top, wall, along, (_DEEP, _DEEP - 20))
         corners.append(corner)
-    middle_point = _middle(section.front, section.top, *corners)
+    middle_point = middle_of(section.front, section.top, *corners)
     local = np.full((6, 3), np.nan)
     for row, (y, z) in zip((0, 1, 2), (corners[0], middle_point, corners[1]), strict=True):
         local[row] = [0.0, y, z]
     normals = np.stack([frame.axes[2], frame.axes[2]])
-    sd = _point_sd(section, error)
+    sd = point_sd(section, error)
     return LabelledBody(frame, frame.to_patient(local), normals, error, sd)
 
 
@@ -233,7 +226,7 @@ def _centred(frame: BodyFrame, section: Section) -> BodyFrame:
 def _endplate_normals(mask: Mask, frame: BodyFrame, section: Section) -> FloatArray:
     """(2, 3) normals of planes fitted to the superior and the inferior surface of the body."""
     back, front, _, _ = _extent(section)
-    half = (front - back) / 2 - _RIM - 1
+    half = (front - back) / 2 - RIM - 1
     lateral = np.linspace(-11.0, 11.0, 12)
     along = np.linspace(-half, half, 14)
     up = np.arange(-REACH_UP, REACH_UP + 1e-6, ROUGH_STEP)
@@ -261,95 +254,18 @@ def _six(section: Section) -> tuple[FloatArray, float]:
             ("front", section.ahead, front, back),
             ("back", section.behind, back, front),
         ):
-            corner, error = _corner(section, edge, wall, (end, far), (level, other))
+            corner, error = corner_of(section, edge, wall, (end, far), (level, other))
             corners[name, side] = corner
             rough.append(error)
     points = [
         corners["top", "front"],
-        _middle(section.front, section.top, corners["top", "front"], corners["top", "back"]),
+        middle_of(section.front, section.top, corners["top", "front"], corners["top", "back"]),
         corners["top", "back"],
         corners["bottom", "back"],
-        _middle(
+        middle_of(
             section.front, section.bottom, corners["bottom", "front"], corners["bottom", "back"]
         ),
         corners["bottom", "front"],
     ]
     local = np.array([[0.0, y, z] for y, z in points])
     return local, float(np.sqrt(np.mean(np.square(rough))))
-
-
-def _corner(
-    section: Section,
-    edge: FloatArray,
-    wall: FloatArray,
-    along: tuple[float, float],
-    upright: tuple[float, float],
-) -> tuple[tuple[float, float], float]:
-    """Where the straight runs of endplate and wall meet, and their roughness.
-
-    `along` and `upright` hold where the body ends on this and on the other side.
-    """
-    (end, far), (level, other) = along, upright
-    noise = _edge_sd(section) * float(np.sqrt(max(section.voxel / STEP, 1.0)))
-    for _ in range(3):
-        depth, height = abs(end - far), abs(level - other)
-        plate = _window(section.front, end, far, depth)
-        plate_line = _line(section.front, edge, plate, (end, far), noise)
-        side = _window(section.up, level, other, height)
-        wall_line = _line(section.up, wall, side, (level, other), noise)
-        y, z = cross_lines(plate_line, wall_line)
-        if abs(y - end) > 0.3 * depth or abs(z - level) > 0.6 * height:
-            raise GeometryError("the outline of the body is too irregular for corners")
-        end, level = y, z
-    residuals = np.concatenate(
-        [
-            edge[plate] - plate_line[0] * section.front[plate] - plate_line[1],
-            wall[side] - wall_line[0] * section.up[side] - wall_line[1],
-        ]
-    )
-    return (y, z), float(np.sqrt(np.nanmean(residuals**2)))
-
-
-def _edge_sd(section: Section) -> float:
-    """Standard deviation of an edge, mm."""
-    return (0.12 if section.sharp else 0.3) * section.voxel + 0.1
-
-
-def _point_sd(section: Section, roughness: float) -> float:
-    """Standard deviation of a coordinate of a point, mm: not better than the outline is smooth."""
-    return max(_edge_sd(section), 0.5 * roughness)
-
-
-def _line(
-    places: FloatArray,
-    edge: FloatArray,
-    near: npt.NDArray[np.bool_],
-    ends: tuple[float, float],
-    noise: float,
-) -> tuple[float, float]:
-    """Line of an edge beside a corner, drawn towards the line of the whole edge.
-
-    Over a few voxels a slope is mostly noise, so the coarser the voxels the more it is drawn.
-    """
-    end, far = ends
-    whole = near | _window(places, far, end, abs(end - far))
-    slope, _ = fit_line(places[whole], edge[whole])
-    return fit_line(places[near], edge[near], (slope, noise / _SLOPE_SD))
-
-
-def _window(places: FloatArray, end: float, far: float, length: float) -> npt.NDArray[np.bool_]:
-    """Grid places from the rim inwards, over the part of the length that lines are fitted to."""
-    inward = (places - end) * np.sign(far - end)
-    rim = min(_RIM, 0.12 * length)
-    out: npt.NDArray[np.bool_] = (inward > rim) & (inward < max(_NEAR * length, rim + 2.0))
-    return out
-
-
-def _middle(
-    front: FloatArray, edge: FloatArray, one: tuple[float, float], other: tuple[float, float]
-) -> tuple[float, float]:
-    """Point of the edge halfway between two corners, over 3 mm."""
-    y = (one[0] + other[0]) / 2
-    near = np.abs(front - y) < 1.6
-    slope, level = fit_line(front[near], edge[near])
-    return y, slope * y + level
