@@ -20,6 +20,12 @@ _FEWEST: Final = 3
 _SAME_AXES: Final = 0.9999
 #: Length beyond which a longer series is not better, mm.
 _LONG: Final = 400.0
+#: What descriptions call projections that their image type does not tell.
+_PROJECTED: Final = re.compile(r"\b(MIP|MINIP|MAXIP|VRT)\b", re.IGNORECASE)
+#: A slice so much thicker than those of the chosen series is told as the reason, mm.
+_THICKER: Final = 0.3
+#: A series so much shorter, mm.
+_SHORTER: Final = 20.0
 #: Kernels for the lung: sharpened edges with overshoot. Siemens Bl57, GE LUNG, Philips L, YB.
 _LUNG: Final = re.compile(r"LUNG|^B[L]\d|^(L|YB|YD)$", re.IGNORECASE)
 
@@ -76,7 +82,7 @@ def choose_series(
         raise UnreadableImage(f"{path}: no axial CT series in it{': ' + why if why else ''}")
     candidates.sort(key=lambda c: c.score, reverse=True)
     chosen = candidates[0]
-    reasons += [LeftOut(c.label, "another series suits better") for c in candidates[1:]]
+    reasons += [LeftOut(c.label, _worse(c.slices, chosen.slices)) for c in candidates[1:]]
     counted: dict[tuple[str, str], int] = defaultdict(int)
     for r in reasons:
         counted[(r.what, r.reason)] += 1
@@ -118,16 +124,47 @@ def _unfit(group: Sequence[SliceHeader], best: Sequence[SliceHeader]) -> str | N
     return None
 
 
+def _worse(group: Sequence[SliceHeader], chosen: Sequence[SliceHeader]) -> str:
+    """Why another series than the chosen one was left out."""
+    first, best = group[0], chosen[0]
+    if first.patient_id != best.patient_id:
+        return "is of another patient"
+    if _PROJECTED.search(first.description) and not _PROJECTED.search(best.description):
+        return "is a projection, by its description"
+    if _LUNG.search(first.kernel) and not _LUNG.search(best.kernel):
+        return f"its kernel {first.kernel} is for the lung"
+    if _extent(group) < min(_extent(chosen), _LONG) - _SHORTER:
+        return f"covers {_extent(group):.0f} mm, the chosen one {_extent(chosen):.0f} mm"
+    if _thickness(group) > _thickness(chosen) + _THICKER:
+        return f"its slices are thicker: {_thickness(group):.1f} mm"
+    if _penalty(first) > _penalty(best):
+        return "was made from other images"
+    return "another series suits better"
+
+
+def _extent(group: Sequence[SliceHeader]) -> float:
+    """Length from the first to the last slice, mm."""
+    return float(np.ptp(np.array([g.position for g in group]) @ group[0].normal))
+
+
+def _thickness(group: Sequence[SliceHeader]) -> float:
+    """Thickness or distance of the slices, whichever is greater, mm."""
+    along = np.array([g.position for g in group]) @ group[0].normal
+    places = len(np.unique(np.round(along, 2)))
+    return max(_extent(group) / max(places - 1, 1), group[0].thickness or 0.0)
+
+
+def _penalty(first: SliceHeader) -> float:
+    """What an image type costs that says that the images were made from others."""
+    secondary, derived = first.image_type[1:2], first.image_type[:1]
+    return 0.3 * ("SECONDARY" in secondary) + 0.2 * ("DERIVED" in derived)
+
+
 def _score(group: Sequence[SliceHeader]) -> float:
     """Suitability: length first, then thin slices, then the kernel, then original images."""
     first = group[0]
-    along = np.array([g.position for g in group]) @ first.normal
-    extent = float(np.ptp(along))
-    places = len(np.unique(np.round(along, 2)))
-    step = extent / max(places - 1, 1)
-    score = 4.0 * min(extent, _LONG) / _LONG
-    score -= 0.8 * max(step, first.thickness or 0.0, 0.8)
+    score = 4.0 * min(_extent(group), _LONG) / _LONG
+    score -= 0.8 * max(_thickness(group), 0.8)
     score -= 1.5 if _LUNG.search(first.kernel) else 0.0
-    score -= 0.3 if "SECONDARY" in first.image_type[1:2] else 0.0
-    score -= 0.2 if "DERIVED" in first.image_type[:1] else 0.0
-    return score - 0.3 * max(first.spacing)
+    score -= 3.0 if _PROJECTED.search(first.description) else 0.0
+    return score - _penalty(first) - 0.3 * max(first.spacing)

@@ -128,6 +128,11 @@ def test_the_thin_axial_bone_series_is_chosen(tmp_path: Path) -> None:
     write_series(tmp_path / "thick", voxels, **thick)
     lung = {"SeriesInstanceUID": "1.8", "SeriesDescription": "lung", "ConvolutionKernel": "LUNG"}
     write_series(tmp_path / "lung", voxels, **lung)
+    # called a projection by its description alone
+    mip = {"SeriesInstanceUID": "1.5", "SeriesDescription": "MIP ax", "PixelSpacing": [0.5, 0.5]}
+    write_series(tmp_path / "mip", voxels, **mip)
+    other = {"SeriesInstanceUID": "1.4", "SeriesDescription": "else", "PatientID": "P2"}
+    write_series(tmp_path / "other", voxels, SliceThickness=3.0, **other)
     scout = {"SeriesInstanceUID": "1.7", "SeriesDescription": "scout"}
     write_series(tmp_path / "scout", voxels[:1], ImageType=["O", "P", "LOCALIZER"], **scout)
     sagittal = {"ImageOrientationPatient": [0, 1, 0, 0, 0, -1], "SeriesDescription": "sagittal"}
@@ -138,7 +143,14 @@ def test_the_thin_axial_bone_series_is_chosen(tmp_path: Path) -> None:
     volume = read_ct(tmp_path)
     assert volume.provenance.description == "thin bone"
     notes = " | ".join(volume.notes)
-    for what in ("thick", "lung", "scout (is a localizer)", "sagittal (is no axial series)"):
+    for what in (
+        "thick (its slices are thicker: 5.0 mm)",
+        "lung (its kernel LUNG is for the lung)",
+        "MIP ax (is a projection, by its description)",
+        "else (is of another patient)",
+        "scout (is a localizer)",
+        "sagittal (is no axial series)",
+    ):
         assert what in notes
 
 
