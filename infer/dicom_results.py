@@ -1,6 +1,5 @@
 """Results of a reading as DICOM files: what goes back to a PACS."""
 
-import copy
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -138,6 +137,7 @@ def dicom_builders(
     name: str,
     request: ResultRequest,
     picture: "Callable[[], Picture]",
+    text: str | None = None,
 ) -> "list[tuple[str, Callable[[], Dataset]]]":
     """What makes a reading DICOM objects that refer to a film.
 
@@ -149,6 +149,8 @@ def dicom_builders(
         How messages call the film.
     picture : callable
         Gives the film with the reading drawn on it, for a secondary capture; asked for that only.
+    text : str, optional
+        Of the reading (`endplate.reports.reading_json.reading_text`), where it is at hand.
 
     Returns
     -------
@@ -166,14 +168,13 @@ def dicom_builders(
 
     film = film_of(source, reading, name)
     given = (film.header.SOPInstanceUID, str(request.time_point), str(request.index_level))
-    seed = reading_text(reading) + "".join(given)
+    seed = (text or reading_text(reading)) + "".join(given)
     uids = UidMaker(request.uid_root, seed if request.deterministic else None)
     wanted = request.kinds
     if reading.quality.status == "rejected" or not reading.vertebrae:
         wanted = tuple(kind for kind in wanted if kind == "sr")
     return [
-        # A film for each: objects share its elements, which remember how they were encoded.
-        (kind, partial(_build, kind, reading, copy.deepcopy(film), uids, request, picture))
+        (kind, partial(_build, kind, reading, film, uids, request, picture))
         for kind in KINDS
         if kind in wanted
     ]

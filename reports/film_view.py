@@ -18,6 +18,8 @@ __all__ = ["FilmView", "film_view"]
 _MAX_ENLARGEMENT: Final = 4.0
 #: White of the film in the picture, so that marks stand out on bright bone.
 _DIMMED_WHITE: Final = 205.0
+#: Percentiles of a film that are shown black and white.
+_ENDS: Final = (0.5, 99.7)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +87,7 @@ def film_view(
     method = cv2.INTER_AREA if width <= columns and height <= rows else cv2.INTER_CUBIC
     if method == cv2.INTER_AREA and image.dtype in (np.uint8, np.uint16):
         # First, so that the window is put on a tenth of the pixels.
-        whole: Any = image
-        image = cv2.resize(whole, (width, height), interpolation=method)
+        image = _shrunk(image, width, height)
     grey = _windowed(image)
     if inverted:
         grey = np.uint8(_DIMMED_WHITE) - grey
@@ -96,20 +97,50 @@ def film_view(
         grey = np.minimum(resized, _DIMMED_WHITE).astype(np.uint8)
     scale = np.array([width / columns, height / rows])
     mm = along_x / scale[0] if calibration.is_metric else float("nan")
-    return FilmView(np.repeat(grey[:, :, None], 3, axis=2), scale, float(mm))
+    picture: Any = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR)
+    return FilmView(picture, scale, float(mm))
+
+
+def _shrunk(image: npt.NDArray[np.generic], width: int, height: int) -> npt.NDArray[np.generic]:
+    """A smaller image by mean values; by halves first, which takes a tenth of the time."""
+    out: Any = image
+    while (rows := out.shape[0]) >= 2 * height and (columns := out.shape[1]) >= 2 * width:
+        if rows % 2 or columns % 2:
+            break
+        out = cv2.resize(out, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
+    out = cv2.resize(out, (width, height), interpolation=cv2.INTER_AREA)
+    shrunk: npt.NDArray[np.generic] = out
+    return shrunk
 
 
 def _windowed(image: npt.NDArray[np.generic]) -> npt.NDArray[np.uint8]:
     """Grey values between the 0.5th and 99.7th percentile, spread over a dimmed range."""
-    sample = image[:: max(1, image.shape[0] // 400), :: max(1, image.shape[1] // 400)]
-    sample = sample.astype(np.float32)
-    sample = sample[np.isfinite(sample)]
-    low, high = np.percentile(sample, (0.5, 99.7)) if sample.size else (0.0, 1.0)
-    span = max(float(high - low), 1e-6)
-    # A table of all values saves nine tenths of the time of a film's millions of pixels.
     listed = image.dtype in (np.uint8, np.uint16)
+    sample: Any = image[:: max(1, image.shape[0] // 400), :: max(1, image.shape[1] // 400)]
+    low, high = _counted_percentiles(sample) if listed else _percentiles(sample)
+    span = max(high - low, 1e-6)
+    # A table of all values saves nine tenths of the time of a film's millions of pixels.
     values = np.arange(1 << 8 * image.dtype.itemsize) if listed else image
     grey = np.nan_to_num(values.astype(np.float32))
     spread = np.clip((grey - low) / span, 0.0, 1.0) * _DIMMED_WHITE
     out: npt.NDArray[np.uint8] = spread.astype(np.uint8)
     return out[image] if listed else out
+
+
+def _percentiles(sample: npt.NDArray[np.generic]) -> tuple[float, float]:
+    """Those of `_ENDS`; of no values 0 and 1."""
+    values = sample.astype(np.float32)
+    values = values[np.isfinite(values)]
+    low, high = np.percentile(values, _ENDS) if values.size else (0.0, 1.0)
+    return float(low), float(high)
+
+
+def _counted_percentiles(sample: npt.NDArray[np.unsignedinteger[Any]]) -> tuple[float, float]:
+    """The same of whole numbers, by counting them: a tenth of the time."""
+    below = np.cumsum(np.bincount(sample.ravel()))
+    places = np.array(_ENDS) / 100 * (sample.size - 1)
+    whole = np.floor(places)
+    first, second = (np.searchsorted(below, whole + i, side="right") for i in (0, 1))
+    second = np.minimum(second, len(below) - 1)
+    low, high = first + (second - first) * (places - whole)
+    return float(low), float(high)

@@ -124,7 +124,7 @@ class FilmWorker:
         self.sink.write(result_name("readings", number, ".json"), text.encode())
         given = {}
         if self.setup.results:
-            given["dicom"] = self.results.write(task, reading, picture)
+            given["dicom"] = self.results.write(task, reading, text, picture)
         pixels = pixel_hash(radiograph.pixels)
         clock.lap("write")
         return {
@@ -140,12 +140,13 @@ class FilmWorker:
     def _again(self, task: Task) -> dict[str, Any]:
         """The DICOM results of a film that was read in an earlier call."""
         name = result_name("readings", task.number, ".json")
-        reading = reading_from_dict(json.loads(self.sink.read(name)), name)
+        text = self.sink.read(name).decode()
+        reading = reading_from_dict(json.loads(text), name)
 
         def picture() -> Picture:
             return self._drawn(read_radiograph(task.file).pixels, reading)
 
-        return {"dicom": self.results.write_later(task, reading, picture)}
+        return {"dicom": self.results.write_later(task, reading, text, picture)}
 
     def _drawn(self, pixels: npt.NDArray[np.generic], reading: Reading) -> Picture:
         """The film with the reading drawn on it."""

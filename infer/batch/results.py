@@ -48,13 +48,17 @@ class FilmResults:
             # Imported late by what uses it; here the time of the first film must not pay for it.
             import_module(_MODULES[kind])
 
-    def write(self, task: Task, reading: Reading, picture: Callable[[], Picture]) -> dict[str, Any]:
+    def write(
+        self, task: Task, reading: Reading, text: str, picture: Callable[[], Picture]
+    ) -> dict[str, Any]:
         """Write the results of a film; what the journal keeps of that.
 
         Parameters
         ----------
         reading : Reading
             As the batch wrote it, perhaps pseudonymous.
+        text : str
+            Of the reading's file.
         picture : callable
             Gives the film with the reading drawn on it, for the secondary capture.
 
@@ -70,7 +74,7 @@ class FilmResults:
         found = no_results(self.setup.results)
         if reading.quality.status == "rejected":
             return found
-        for name, build in self._builders(task, reading, picture, found):
+        for name, build in self._builders(task, reading, text, picture, found):
             try:
                 data = encode_dicom(build())
             except MemoryError:
@@ -86,6 +90,7 @@ class FilmResults:
         self,
         task: Task,
         reading: Reading,
+        text: str,
         picture: Callable[[], Picture],
         found: dict[str, Any],
     ) -> "list[tuple[str, Callable[[], Dataset]]]":
@@ -93,7 +98,8 @@ class FilmResults:
         setup = self.setup
         request = ResultRequest(setup.results, setup.uid_root, True, None, setup.index_level)
         try:
-            return dicom_builders(reading, self._header(task), "the film", request, picture)
+            header = self._header(task)
+            return dicom_builders(reading, header, "the film", request, picture, text)
         except MemoryError:
             raise
         except Exception as error:
@@ -101,7 +107,7 @@ class FilmResults:
             return []
 
     def write_later(
-        self, task: Task, reading: Reading, picture: Callable[[], Picture]
+        self, task: Task, reading: Reading, text: str, picture: Callable[[], Picture]
     ) -> dict[str, Any]:
         """The same for a reading of an earlier call, after a check that the film is still it."""
         digest = hashlib.sha256(Path(task.file).read_bytes()).hexdigest()
@@ -111,7 +117,7 @@ class FilmResults:
             found = no_results(self.setup.results)
             found["note"] = "the file is not the one that was read"
             return found
-        return self.write(task, reading, picture)
+        return self.write(task, reading, text, picture)
 
     def _header(self, task: Task) -> "Dataset":
         """Header of the film, without identity if that is wanted."""

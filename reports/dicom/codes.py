@@ -239,6 +239,15 @@ STANDARD_CODES: Final[dict[str, Code]] = {
     "modality": Code("121139", "DCM", "Modality"),
     "rows": Code("110910", "DCM", "Pixel Data Rows"),
     "columns": Code("110911", "DCM", "Pixel Data Columns"),
+    "observer": Code("121005", "DCM", "Observer Type"),
+    "person": Code("121006", "DCM", "Person"),
+    "person name": Code("121008", "DCM", "Person Observer Name"),
+    "device": Code("121007", "DCM", "Device"),
+    "device uid": Code("121012", "DCM", "Device Observer UID"),
+    "device name": Code("121013", "DCM", "Device Observer Name"),
+    "device manufacturer": Code("121014", "DCM", "Device Observer Manufacturer"),
+    "device model": Code("121015", "DCM", "Device Observer Model Name"),
+    "device serial": Code("121016", "DCM", "Device Observer Serial Number"),
 }
 
 #: Modalities of films by their defined term (CID 29).

@@ -36,6 +36,8 @@ __all__ = [
     "image",
     "item",
     "number",
+    "person",
+    "referred",
     "region",
     "text",
     "uid",
@@ -66,6 +68,11 @@ _ITEM_HEAD: Final = struct.Struct("<HHI")
 def text(relation: str, name: Code, value: str) -> bytes:
     """A text."""
     return item(_kind(relation, "TEXT", name) + element(0xA160, b"UT", value))
+
+
+def person(relation: str, name: Code, value: str) -> bytes:
+    """A person's name."""
+    return item(_kind(relation, "PNAME", name) + element(0xA123, b"PN", value))
 
 
 def uid(relation: str, name: Code, value: str) -> bytes:
@@ -115,10 +122,15 @@ def image(
     relation: str, name: Code, sop_class: str, sop_instance: str, children: Iterable[bytes] = ()
 ) -> bytes:
     """A film."""
-    referred = element(0x1150, b"UI", sop_class, 0x0008)
-    referred += element(0x1155, b"UI", sop_instance, 0x0008)
-    data = element(0x1199, b"SQ", item(referred), 0x0008)
+    data = element(0x1199, b"SQ", referred(sop_class, sop_instance), 0x0008)
     return item(data + _kind(relation, "IMAGE", name) + _children(children))
+
+
+def referred(sop_class: str, sop_instance: str) -> bytes:
+    """An item that names a film."""
+    return item(
+        element(0x1150, b"UI", sop_class, 0x0008) + element(0x1155, b"UI", sop_instance, 0x0008)
+    )
 
 
 def film_reference(sop_class: str, sop_instance: str) -> bytes:

@@ -1,41 +1,40 @@
-"""DICOM objects as bytes of a file."""
+"""DICOM objects as bytes of a file.
+
+Most elements of our objects are kept as they are encoded, in explicit little endian; pydicom would
+parse them and encode them anew.
+"""
 
 import io
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
+from pydicom.filewriter import write_data_element, write_dataset, write_file_meta_info
 from pydicom.tag import Tag
 
-from endplate.reports.dicom.content import element, item
-
-__all__ = ["encode_dicom", "set_content"]
+__all__ = ["encode_dicom", "encoded_elements", "keep_sequence"]
 
 _UTF_8: Final = "ISO_IR 192"
-_CONTENT: Final = Tag(0x0040, 0xA730)
+_PREAMBLE: Final = b"\0" * 128 + b"DICM"
 
 
-def set_content(document: Dataset, items: Iterable[bytes], before: Iterable[bytes] = ()) -> None:
-    """Give the last container of a structured report in explicit little endian and UTF-8 other
-    items. The content is from then on kept as the bytes that are written, and only parsed where
-    somebody asks for it.
+def keep_sequence(dataset: Dataset, keyword: str, items: Iterable[bytes]) -> None:
+    """Give a data set a sequence of encoded items (`endplate.reports.dicom.content`).
 
-    Parameters
-    ----------
-    document : Dataset
-        The report; the last item of its content is the container.
-    items, before : iterable of bytes
-        Of `endplate.reports.dicom.content`: the container's, and what stands before it.
+    It is kept as the bytes that are written, and only parsed where somebody asks for it. Letters
+    beyond ASCII are in the character set of the data set.
     """
-    *others, container = document[_CONTENT].value
-    del container[_CONTENT]
-    assert max(container.keys()) < _CONTENT, "nothing stands behind the content"
-    whole = _plain(container) + element(_CONTENT.element, b"SQ", b"".join(items))
-    data = b"".join([*map(_encoded, others), *before, item(whole)])
-    document[_CONTENT] = RawDataElement(_CONTENT, "SQ", len(data), data, 0, False, True)
+    tag, data = Tag(keyword), b"".join(items)
+    dataset[tag] = RawDataElement(tag, "SQ", len(data), data, 0, False, True)
+
+
+def encoded_elements(dataset: Dataset) -> bytes:
+    """The elements of an item, texts in UTF-8."""
+    out = _explicit()
+    write_dataset(out, dataset, _UTF_8)
+    return out.getvalue()
 
 
 def encode_dicom(dataset: Dataset) -> bytes:
@@ -44,38 +43,22 @@ def encode_dicom(dataset: Dataset) -> bytes:
     Parameters
     ----------
     dataset : Dataset
-        With its file meta information.
+        With its file meta information; in explicit little endian unless it was read from a file.
     """
-    out = io.BytesIO()
-    content: Any = dataset.get_item(_CONTENT) if _CONTENT in dataset else None
-    if not _is_ready(content):
-        dataset.save_as(out, enforce_file_format=True)
-        return out.getvalue()
-    # pydicom would parse the content and write it anew.
-    assert max(dataset.keys()) == _CONTENT, "nothing stands behind the content"
-    del dataset[_CONTENT]
-    try:
-        dataset.save_as(out, enforce_file_format=True)
-    finally:
-        dataset[_CONTENT] = content
-    out.write(element(_CONTENT.element, b"SQ", content.value))
+    if dataset.original_encoding != (None, None):
+        whole = io.BytesIO()
+        dataset.save_as(whole, enforce_file_format=True)
+        return whole.getvalue()
+    out = _explicit()
+    out.write(_PREAMBLE)
+    write_file_meta_info(out, dataset.file_meta)
+    characters = dataset.get("SpecificCharacterSet")
+    for tag in sorted(dataset.keys()):
+        write_data_element(out, dataset.get_item(tag), characters)
     return out.getvalue()
 
 
-def _is_ready(content: Any) -> bool:
-    """Whether content is kept as `set_content` left it."""
-    explicit = isinstance(content, RawDataElement) and not content.is_implicit_VR
-    return explicit and content.is_little_endian and content.value is not None
-
-
-def _encoded(dataset: Dataset) -> bytes:
-    """An item of a sequence."""
-    return item(_plain(dataset))
-
-
-def _plain(dataset: Dataset) -> bytes:
-    """The elements of an item."""
+def _explicit() -> DicomBytesIO:
     out = DicomBytesIO()
     out.is_little_endian, out.is_implicit_VR = True, False
-    write_dataset(out, dataset, _UTF_8)
-    return out.getvalue()
+    return out

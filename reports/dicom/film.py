@@ -5,9 +5,6 @@ element of a film does not make every object derived from it invalid.
 """
 
 import re
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,7 +15,7 @@ from endplate.errors import InputError
 from endplate.reports.dicom.charset import UTF_8, choose_character_set
 from endplate.study.reading import Reading
 
-__all__ = ["Film", "film_of", "names_as_they_are"]
+__all__ = ["Film", "film_of"]
 
 _DATE: Final = re.compile(r"\d{8}")
 _TIME: Final = re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
@@ -106,14 +103,6 @@ def film_of(source: Dataset, reading: Reading, name: str) -> Film:
     _add_image(header, source)
     own = source.get("SpecificCharacterSet") or ()
     return Film(header, name, (own,) if isinstance(own, str) else tuple(map(str, own)))
-
-
-@contextmanager
-def names_as_they_are() -> Iterator[None]:
-    """Keeps highdicom from warning of names of one component: they are the film's, not ours."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The string .* is unlikely to represent")
-        yield
 
 
 def _check_same(header: Dataset, source: Dataset, reading: Reading, name: str) -> None:

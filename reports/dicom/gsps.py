@@ -5,23 +5,28 @@ names of the levels, one with the main angles of the index level and one with it
 """
 
 import math
+from functools import cache
 from typing import Final
 
 import highdicom as hd
 import numpy as np
 from highdicom import pr
+from pydicom.dataset import Dataset
 
 from endplate import __version__
 from endplate.errors import InputError
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.levels import CORNERS, POINTS
 from endplate.geometry.measurement import Measurement
+from endplate.reports.dicom import gsps_items
 from endplate.reports.dicom.charset import UTF_8
 from endplate.reports.dicom.codes import LINES, UNITS
-from endplate.reports.dicom.film import Film, names_as_they_are
+from endplate.reports.dicom.encode import keep_sequence
+from endplate.reports.dicom.film import Film
 from endplate.reports.dicom.gsps_lines import LineCutter
 from endplate.reports.dicom.gsps_text import TextPlacer
-from endplate.reports.dicom.sr import MANUFACTURER, created_at, stamp
+from endplate.reports.dicom.shell import NOBODY, Shell
+from endplate.reports.dicom.sr import MANUFACTURER, created_at
 from endplate.reports.dicom.uids import UidMaker
 from endplate.reports.words import choose_index, find, headlines, label
 from endplate.study.reading import Reading
@@ -50,10 +55,9 @@ _WORDS: Final = {"deg": " deg", "mm": " mm", "ratio": "", "%": " %", "grade": ""
 _DIGITS: Final = {"deg": 1, "mm": 1, "ratio": 2, "%": 0, "grade": 0, "mm2": 0}
 
 
-@names_as_they_are()
 def build_gsps(
     reading: Reading, film: Film, uids: UidMaker, index_level: str | None = None
-) -> pr.GrayscaleSoftcopyPresentationState:
+) -> Dataset:
     """The presentation state of a reading.
 
     Parameters
@@ -74,16 +78,44 @@ def build_gsps(
         raise InputError(f"{film.name}: is in colour; a presentation state needs a grey film")
     if not reading.vertebrae:
         raise InputError(f"{film.name}: the reading has no vertebrae that could be drawn")
-    created = created_at(reading)
+    header, created = film.header, created_at(reading)
+    series = uids.make("series of the presentation state")
+    state = _shell().around(header, series, uids.make("presentation state"), created)
+    state.PresentationCreationDate = created.strftime("%Y%m%d")
+    state.PresentationCreationTime = created.strftime("%H%M%S")
+    state.SpecificCharacterSet = list(film.character_set)
+    state.BodyPartExamined = film.body_part
+    state.PresentationLUTShape = "INVERSE" if _inverted(film) else "IDENTITY"
+    _add_grey_scale(state, header)
+    x, y = reading.calibration.scale_xy
+    aspect = (round(10000 * y / x), 10000) if abs(x / y - 1) > 1e-3 else (1, 1)
+    area = gsps_items.displayed_area(header.Columns, header.Rows, aspect)
+    keep_sequence(state, "DisplayedAreaSelectionSequence", [area])
+    keep_sequence(state, "ReferencedSeriesSequence", [gsps_items.referred_series(header)])
+    annotations = _annotations(reading, film, index_level)
+    keep_sequence(state, "GraphicAnnotationSequence", annotations)
+    return state
+
+
+#: What is the same in no two states, besides what a shell leaves out anyhow.
+_OWN: Final = (
+    *("PresentationCreationDate", "PresentationCreationTime", "SpecificCharacterSet"),
+    *("PresentationLUTShape", "DisplayedAreaSelectionSequence", "ReferencedSeriesSequence"),
+)
+
+
+@cache
+def _shell() -> Shell:
+    """What all states share."""
     layers = [
         pr.GraphicLayer(name, i + 1, words, hd.color.CIELabColor.from_rgb(*colour))
         for i, (name, words, colour) in enumerate(_LAYERS)
     ]
-    state = pr.GrayscaleSoftcopyPresentationState(
-        referenced_images=[film.header],
-        series_instance_uid=uids.make("series of the presentation state"),
+    made = pr.GrayscaleSoftcopyPresentationState(
+        referenced_images=[NOBODY],
+        series_instance_uid="1.2.3",
         series_number=_SERIES_NUMBER,
-        sop_instance_uid=uids.make("presentation state"),
+        sop_instance_uid="1.2.3",
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name="endplate",
@@ -94,21 +126,21 @@ def build_gsps(
         series_description="endplate lines and angles",
         specific_character_set=UTF_8[0],
         graphic_layers=layers,
-        graphic_annotations=_annotations(reading, film, layers, index_level),
-        presentation_lut_transformation=hd.PresentationLUTTransformation(
-            presentation_lut_shape="INVERSE" if _inverted(film) else "IDENTITY"
-        ),
     )
-    state.PresentationCreationDate = created.strftime("%Y%m%d")
-    state.PresentationCreationTime = created.strftime("%H%M%S")
-    stamp(state, created)
-    state.SpecificCharacterSet = list(film.character_set)
-    state.BodyPartExamined = film.body_part
-    area = state.DisplayedAreaSelectionSequence[0]
-    x, y = reading.calibration.scale_xy
-    if abs(x / y - 1) > 1e-3:
-        area.PresentationPixelAspectRatio = [round(10000 * y / x), 10000]
-    return state
+    return Shell(made, _OWN)
+
+
+def _add_grey_scale(state: Dataset, header: Dataset) -> None:
+    """What turns stored values into shown ones, as the film's own header says."""
+    for keyword in ("RescaleIntercept", "RescaleSlope", "RescaleType", "ModalityLUTSequence"):
+        if keyword in header:
+            setattr(state, keyword, header[keyword].value)
+    shown = Dataset()
+    for keyword in ("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"):
+        if keyword in header:
+            setattr(shown, keyword, header[keyword].value)
+    if len(shown):
+        state.SoftcopyVOILUTSequence = [shown]
 
 
 def _inverted(film: Film) -> bool:
@@ -118,39 +150,32 @@ def _inverted(film: Film) -> bool:
     return interpretation == "MONOCHROME1" or shape == "INVERSE"
 
 
-def _annotations(
-    reading: Reading, film: Film, layers: list[pr.GraphicLayer], index_level: str | None
-) -> list[pr.GraphicAnnotation]:
+def _annotations(reading: Reading, film: Film, index_level: str | None) -> list[bytes]:
     index = choose_index(reading, index_level)
     level = None if index is None else index.level
     size = int(film.header.Columns), int(film.header.Rows)
     placer, cutter = TextPlacer(*size), LineCutter(*size)
     angles = [_angle(reading, name, level, placer, cutter) for name in _ANGLES]
     lines = [line for drawn in angles for line in drawn[0]]
-    contents: tuple[tuple[list[pr.GraphicObject], list[pr.TextObject]], ...] = (
+    contents: tuple[tuple[list[bytes], list[bytes]], ...] = (
         ([o for v in reading.vertebrae for o in _body(v, cutter)], []),
         ([], [t for v in reading.vertebrae for t in _name(v, level, placer)]),
         (lines, [text for drawn in angles for text in drawn[1]]),
         ([], [_numbers(reading, level, placer)]),
     )
     return [
-        pr.GraphicAnnotation(
-            referenced_images=[film.header],
-            graphic_layer=layer,
-            graphic_objects=objects or None,
-            text_objects=texts or None,
-        )
-        for layer, (objects, texts) in zip(layers, contents, strict=True)
+        gsps_items.annotation(film.header, layer, objects, texts)
+        for (layer, _, _), (objects, texts) in zip(_LAYERS, contents, strict=True)
         if objects or texts
     ]
 
 
-def _drawn(points: FloatArray, cutter: LineCutter) -> list[pr.GraphicObject]:
+def _drawn(points: FloatArray, cutter: LineCutter) -> list[bytes]:
     """A line as far as it lies on the film."""
-    return [pr.GraphicObject("POLYLINE", part, "PIXEL") for part in cutter.polylines(points)]
+    return [gsps_items.polyline(part) for part in cutter.polylines(points)]
 
 
-def _body(vertebra: Vertebra, cutter: LineCutter) -> list[pr.GraphicObject]:
+def _body(vertebra: Vertebra, cutter: LineCutter) -> list[bytes]:
     """Outline through the points that were seen, closed where all corners were."""
     points = np.array([vertebra.point(name) for name in POINTS if vertebra.has(name)])
     if vertebra.has(*CORNERS):
@@ -158,7 +183,7 @@ def _body(vertebra: Vertebra, cutter: LineCutter) -> list[pr.GraphicObject]:
     return _drawn(points, cutter)
 
 
-def _name(vertebra: Vertebra, index: str | None, placer: TextPlacer) -> list[pr.TextObject]:
+def _name(vertebra: Vertebra, index: str | None, placer: TextPlacer) -> list[bytes]:
     """The level's name behind the body, the index level in angle brackets."""
     back, front = _sides(vertebra)
     if back is None or front is None:
@@ -180,7 +205,7 @@ def _sides(vertebra: Vertebra) -> tuple[FloatArray | None, FloatArray | None]:
 
 def _angle(
     reading: Reading, name: str, level: str | None, placer: TextPlacer, cutter: LineCutter
-) -> tuple[list[pr.GraphicObject], list[pr.TextObject]]:
+) -> tuple[list[bytes], list[bytes]]:
     """The two lines of an angle drawn out to one side, and its value where there is room: before
     the spine between their ends, behind it at the end of the lower one.
     """
@@ -189,7 +214,7 @@ def _angle(
     if measurement is None:
         return [], []
     bodies = {v.level: v for v in reading.vertebrae}
-    objects: list[pr.GraphicObject] = []
+    objects: list[bytes] = []
     starts, tips = [], []
     for landmark in measurement.between:
         line, _, of_level = landmark.rstrip(")").partition("(")
@@ -223,7 +248,7 @@ def _value(measurement: Measurement) -> str:
     return f"{measurement.value + 0.0:.{digits}f}{error}{unit}"
 
 
-def _numbers(reading: Reading, level: str | None, placer: TextPlacer) -> pr.TextObject:
+def _numbers(reading: Reading, level: str | None, placer: TextPlacer) -> bytes:
     """The main measures as lines of text in an upper corner, on the emptier side of the film."""
     lines = [f"endplate {__version__}, {reading.quality.status}, for research use"]
     if level is not None:

@@ -7,9 +7,10 @@ vertebra away: a name then stands beside the wrong body. So every text gets a bo
 from dataclasses import dataclass
 from typing import Final
 
-from highdicom import pr
+import numpy as np
 
 from endplate.geometry.landmarks import FloatArray
+from endplate.reports.dicom import gsps_items
 
 __all__ = ["TextPlacer"]
 
@@ -22,7 +23,7 @@ _MARGIN: Final = 0.01
 
 @dataclass(frozen=True, slots=True)
 class TextPlacer:
-    """Makes boxes that lie on the film.
+    """Makes texts in boxes that lie on the film, as encoded items (`gsps_items.text`).
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ class TextPlacer:
         """Height of a line of text in pixels."""
         return _LINE * max(self.columns, self.rows)
 
-    def beside(self, words: str, at: FloatArray, rightwards: bool) -> pr.TextObject:
+    def beside(self, words: str, at: FloatArray, rightwards: bool) -> bytes:
         """One line that begins at a point (x, y), or ends there if it is not to go rightwards.
 
         It is moved as far as it would leave the film.
@@ -47,7 +48,7 @@ class TextPlacer:
         left = float(at[0]) if rightwards else float(at[0]) - width
         return self._box(words, left, float(at[1]) - self.line / 2, rightwards)
 
-    def corner(self, lines: list[str], right: bool) -> pr.TextObject:
+    def corner(self, lines: list[str], right: bool) -> bytes:
         """Lines in the upper left or upper right corner."""
         width = max(self._width(words) for words in lines)
         return self._box("\r\n".join(lines), self.columns - width if right else 0.0, 0.0, True)
@@ -55,7 +56,7 @@ class TextPlacer:
     def _width(self, words: str) -> float:
         return (len(words) + 1) * _LETTER * self.line
 
-    def _box(self, words: str, left: float, top: float, leftmost: bool) -> pr.TextObject:
+    def _box(self, words: str, left: float, top: float, leftmost: bool) -> bytes:
         """The text in a box with that upper left corner, moved onto the film."""
         lines = words.split("\r\n")
         margin = _MARGIN * max(self.columns, self.rows)
@@ -63,9 +64,5 @@ class TextPlacer:
         height = min(1.15 * self.line * len(lines), self.rows - 2 * margin)
         left = min(max(left + _HALF_PIXEL, margin), self.columns - margin - width)
         top = min(max(top + _HALF_PIXEL, margin), self.rows - margin - height)
-        return pr.TextObject(
-            words,
-            "PIXEL",
-            bounding_box=(left, top, left + width, top + height),
-            text_justification="LEFT" if leftmost else "RIGHT",
-        )
+        corners = np.array([[left, top], [left + width, top + height]])
+        return gsps_items.text(words, corners, leftmost)

@@ -1,17 +1,23 @@
 """The overlay picture as a DICOM secondary capture, for viewers that show nothing else."""
 
+from functools import cache
 from typing import Final
 
 import highdicom as hd
+import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRLittleEndian, RLELossless
 
 from endplate import __version__
 from endplate.reports.canvas import Picture
-from endplate.reports.dicom.film import Film, names_as_they_are
+from endplate.reports.dicom import content
+from endplate.reports.dicom.charset import UTF_8
+from endplate.reports.dicom.encode import keep_sequence
+from endplate.reports.dicom.film import Film
 from endplate.reports.dicom.rle import encode_rle
-from endplate.reports.dicom.sr import MANUFACTURER, created_at, stamp
+from endplate.reports.dicom.shell import Shell
+from endplate.reports.dicom.sr import MANUFACTURER, created_at
 from endplate.reports.dicom.uids import UidMaker
 from endplate.study.reading import Reading
 
@@ -20,10 +26,9 @@ __all__ = ["build_secondary_capture"]
 _SERIES_NUMBER: Final = 9103
 
 
-@names_as_they_are()
 def build_secondary_capture(
     reading: Reading, film: Film, uids: UidMaker, picture: Picture
-) -> hd.sc.SCImage:
+) -> Dataset:
     """A picture of a reading as an image of the film's study.
 
     Parameters
@@ -32,51 +37,43 @@ def build_secondary_capture(
         Blue, green, red, as `draw_overlay` gives it. The scale of the film does not hold for it,
         so it carries no spacing.
     """
-    created = created_at(reading)
     header = film.header
-    image = hd.sc.SCImage(
-        pixel_array=picture[..., ::-1].copy(),
+    series, instance = uids.make("series of the picture"), uids.make("picture")
+    image = _shell().around(header, series, instance, created_at(reading))
+    image.PatientOrientation = header.get("PatientOrientation", [])
+    image.BodyPartExamined = film.body_part
+    source = content.referred(str(header.SOPClassUID), str(header.SOPInstanceUID))
+    keep_sequence(image, "SourceImageSequence", [source])
+    image.Rows, image.Columns = picture.shape[:2]
+    image.add_new("PixelData", "OB", encapsulate([encode_rle(picture[..., ::-1])]))
+    image["PixelData"].is_undefined_length = True
+    return image
+
+
+@cache
+def _shell() -> Shell:
+    """What all pictures share."""
+    made = hd.sc.SCImage(
+        pixel_array=np.zeros((1, 1, 3), np.uint8),
         photometric_interpretation="RGB",
         bits_allocated=8,
         coordinate_system="PATIENT",
-        study_instance_uid=header.StudyInstanceUID,
-        series_instance_uid=uids.make("series of the picture"),
+        study_instance_uid="1.2.3",
+        series_instance_uid="1.2.3",
         series_number=_SERIES_NUMBER,
-        sop_instance_uid=uids.make("picture"),
+        sop_instance_uid="1.2.3",
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name="endplate",
         software_versions=__version__,
         device_serial_number="0",
         series_description="endplate overlay",
-        patient_id=header.PatientID,
-        patient_name=header.PatientName,
-        patient_birth_date=header.PatientBirthDate or None,
-        patient_sex=header.PatientSex or None,
-        accession_number=header.AccessionNumber,
-        study_id=header.StudyID,
-        study_date=header.StudyDate or None,
-        study_time=header.StudyTime or None,
-        referring_physician_name=header.ReferringPhysicianName,
         patient_orientation=("L", "F"),
-        specific_character_set="ISO_IR 192",
+        specific_character_set=UTF_8[0],
         transfer_syntax_uid=ExplicitVRLittleEndian,
     )
-    image.PatientOrientation = header.get("PatientOrientation", [])
-    image.BodyPartExamined = film.body_part
-    image.BurnedInAnnotation = "YES"
-    image.ImageType = ["DERIVED", "SECONDARY"]
-    image.DerivationDescription = "Film with vertebral bodies and measurements drawn on it"
-    source = Dataset()
-    source.ReferencedSOPClassUID = header.SOPClassUID
-    source.ReferencedSOPInstanceUID = header.SOPInstanceUID
-    image.SourceImageSequence = [source]
-    stamp(image, created)
-    image.ContentDate, image.ContentTime = image.InstanceCreationDate, image.InstanceCreationTime
-    for keyword in ("DateOfSecondaryCapture", "TimeOfSecondaryCapture"):
-        if keyword in image:
-            delattr(image, keyword)
-    image.PixelData = encapsulate([encode_rle(picture[..., ::-1])])
-    image["PixelData"].is_undefined_length = True
-    image.file_meta.TransferSyntaxUID = RLELossless
-    return image
+    made.BurnedInAnnotation = "YES"
+    made.ImageType = ["DERIVED", "SECONDARY"]
+    made.DerivationDescription = "Film with vertebral bodies and measurements drawn on it"
+    own = ("DateOfSecondaryCapture", "TimeOfSecondaryCapture", "PixelData", "Rows", "Columns")
+    return Shell(made, own, RLELossless)

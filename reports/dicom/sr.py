@@ -14,34 +14,37 @@ What the document holds, in this order:
 Undefined measures are left out. `readback.read_sr` makes a reading of it again.
 """
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Final
 
 import highdicom as hd
 from highdicom import sr
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
-from highdicom.sr import templates
 from pydicom.dataset import Dataset
 
 from endplate import __version__
 from endplate.errors import InputError
+from endplate.reports.dicom import content
 from endplate.reports.dicom.codes import LOCAL_SCHEME, STANDARD_CODES, Code
-from endplate.reports.dicom.content import SEPARATE
-from endplate.reports.dicom.encode import set_content
-from endplate.reports.dicom.film import Film, names_as_they_are
+from endplate.reports.dicom.content import OBSERVED, SEPARATE
+from endplate.reports.dicom.encode import encoded_elements, keep_sequence
+from endplate.reports.dicom.film import Film
+from endplate.reports.dicom.shell import NOBODY, Shell
 from endplate.reports.dicom.sr_context import GroupContext
 from endplate.reports.dicom.sr_groups import measurement_groups
 from endplate.reports.dicom.sr_reading import image_library, reading_group
 from endplate.reports.dicom.uids import UidMaker
 from endplate.study.reading import Reading
 
-__all__ = ["MANUFACTURER", "build_sr", "created_at", "stamp"]
+__all__ = ["MANUFACTURER", "build_sr", "created_at"]
 
 MANUFACTURER: Final = "endplate"
 _SERIES_NUMBER: Final = 9101
 
 
-@names_as_they_are()
 def build_sr(
     reading: Reading, film: Film, uids: UidMaker, time_point: str | None = None
 ) -> Dataset:
@@ -66,19 +69,60 @@ def build_sr(
     InputError
         If the time of the reading is no ISO time.
     """
-    created = created_at(reading)
+    series, instance = uids.make("series of the report"), uids.make("report")
+    frame = _frame()
+    document = frame.shell.around(film.header, series, instance, created_at(reading))
+    keep_sequence(document, "CurrentRequestedProcedureEvidenceSequence", [_evidence(film.header)])
+    context = GroupContext(reading, film, uids, time_point)
+    groups = b"".join((reading_group(context), *measurement_groups(context)))
+    measurements = content.item(frame.measurements + content.element(0xA730, b"SQ", groups))
+    items = (
+        *(frame.language, *_observers(reading, uids), frame.procedure),
+        *(image_library(context), measurements),
+    )
+    keep_sequence(document, "ContentSequence", items)
+    return document
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """What all reports share: the document but for its content, and of that the encoded items.
+
+    Parameters
+    ----------
+    shell : Shell
+    language, procedure : bytes
+        Items of the content.
+    measurements : bytes
+        Elements of the container of all groups, without its content.
+    """
+
+    shell: Shell
+    language: bytes
+    procedure: bytes
+    measurements: bytes
+
+
+@cache
+def _frame() -> _Frame:
+    """A report by highdicom, taken to pieces."""
     report = sr.MeasurementReport(
-        observation_context=_observers(reading, uids),
+        observation_context=sr.ObservationContext(
+            observer_device_context=sr.ObserverContext(
+                observer_type=_coded(STANDARD_CODES["device"]),
+                observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(uid="1.2.3"),
+            )
+        ),
         procedure_reported=_coded(STANDARD_CODES["procedure"]),
-        imaging_measurements=[_any_group(film)],
+        imaging_measurements=[_any_group()],
         title=_coded(STANDARD_CODES["report"]),
     )
-    document = sr.Comprehensive3DSR(
-        evidence=[film.header],
+    made = sr.Comprehensive3DSR(
+        evidence=[NOBODY],
         content=report,
-        series_instance_uid=uids.make("series of the report"),
+        series_instance_uid="1.2.3",
         series_number=_SERIES_NUMBER,
-        sop_instance_uid=uids.make("report"),
+        sop_instance_uid="1.2.3",
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name="endplate",
@@ -88,8 +132,6 @@ def build_sr(
         is_final=False,
         is_verified=False,
         series_description="endplate measurements",
-        content_date=created.date(),
-        content_time=created.time(),
         transfer_syntax_uid="1.2.840.10008.1.2.1",
         coding_schemes=[
             CodingSchemeIdentificationItem(
@@ -100,29 +142,38 @@ def build_sr(
             )
         ],
     )
-    stamp(document, created)
-    for shown in (document, document.ContentSequence[-1]):
-        shown.ContinuityOfContent = SEPARATE
-    context = GroupContext(reading, film, uids, time_point)
-    groups = (reading_group(context), *measurement_groups(context))
-    set_content(document, groups, before=(image_library(context),))
-    return document
+    language, *_, procedure, measurements = made.ContentSequence
+    del measurements.ContentSequence
+    made.ContinuityOfContent = measurements.ContinuityOfContent = SEPARATE
+    return _Frame(
+        Shell(made, ("ContentSequence", "CurrentRequestedProcedureEvidenceSequence")),
+        content.item(encoded_elements(language)),
+        content.item(encoded_elements(procedure)),
+        encoded_elements(measurements),
+    )
 
 
-def _coded(code: Code) -> sr.CodedConcept:
-    return sr.CodedConcept(code.value, code.scheme, code.meaning)
+def _coded(code: Code) -> hd.sr.CodedConcept:
+    return hd.sr.CodedConcept(code.value, code.scheme, code.meaning)
 
 
-def _any_group(film: Film) -> sr.MeasurementsAndQualitativeEvaluations:
-    """A group that refers to the film, for highdicom to make a document around; it copies its
-    content several times over, so that the groups of the reading are put in later.
-    """
+def _any_group() -> sr.MeasurementsAndQualitativeEvaluations:
+    """A group that refers to a film: highdicom makes no report without one."""
+    film = sr.SourceImageForMeasurementGroup(NOBODY.SOPClassUID, NOBODY.SOPInstanceUID)
     return sr.MeasurementsAndQualitativeEvaluations(
         tracking_identifier=sr.TrackingIdentifier(uid="1.2.3", identifier="Reading"),
-        source_images=[
-            sr.SourceImageForMeasurementGroup(film.header.SOPClassUID, film.header.SOPInstanceUID)
-        ],
+        source_images=[film],
     )
+
+
+def _evidence(header: Dataset) -> bytes:
+    """The film, in its series and study."""
+    referred = content.referred(str(header.SOPClassUID), str(header.SOPInstanceUID))
+    series = content.element(0x1199, b"SQ", referred, 0x0008)
+    series += content.element(0x000E, b"UI", str(header.SeriesInstanceUID), 0x0020)
+    study = content.element(0x1115, b"SQ", content.item(series), 0x0008)
+    study += content.element(0x000D, b"UI", str(header.StudyInstanceUID), 0x0020)
+    return content.item(study)
 
 
 def created_at(reading: Reading) -> datetime:
@@ -135,36 +186,18 @@ def created_at(reading: Reading) -> datetime:
         ) from error
 
 
-def stamp(dataset: Dataset, created: datetime) -> None:
-    """Set the times at which an object was made to that of its reading, which is the same
-    whenever the object is written.
-    """
-    dataset.InstanceCreationDate = created.strftime("%Y%m%d")
-    dataset.InstanceCreationTime = created.strftime("%H%M%S")
-    for item in dataset.get("ContributingEquipmentSequence", ()):
-        item.ContributionDateTime = created.strftime("%Y%m%d%H%M%S")
-
-
-def _observers(reading: Reading, uids: UidMaker) -> templates.ObservationContext:
-    """The program always, and the person where one placed the points."""
-    reader = reading.reader
+def _observers(reading: Reading, uids: UidMaker) -> Iterator[bytes]:
+    """The program always, and the person where one placed the points (TID 1002)."""
+    reader, codes = reading.reader, STANDARD_CODES
     model = reader.kind == "model"
-    device = sr.ObserverContext(
-        observer_type=hd.sr.CodedConcept("121007", "DCM", "Device"),
-        observer_identifying_attributes=sr.DeviceObserverIdentifyingAttributes(
-            uid=uids.make("device"),
-            name="endplate",
-            manufacturer_name=MANUFACTURER,
-            model_name=(reader.name if model else "") or "endplate",
-            serial_number=(reader.sha256[:64] if model else "") or None,
-        ),
-    )
-    person = None
     if not model:
-        person = sr.ObserverContext(
-            observer_type=hd.sr.CodedConcept("121006", "DCM", "Person"),
-            observer_identifying_attributes=sr.PersonObserverIdentifyingAttributes(
-                name=reader.name.replace("\\", " ")[:64] or "Unknown"
-            ),
-        )
-    return sr.ObservationContext(observer_person_context=person, observer_device_context=device)
+        name = reader.name.replace("\\", " ")[:64] or "Unknown"
+        yield content.code(OBSERVED, codes["observer"], codes["person"])
+        yield content.person(OBSERVED, codes["person name"], name)
+    yield content.code(OBSERVED, codes["observer"], codes["device"])
+    yield content.uid(OBSERVED, codes["device uid"], uids.make("device"))
+    yield content.text(OBSERVED, codes["device name"], "endplate")
+    yield content.text(OBSERVED, codes["device manufacturer"], MANUFACTURER)
+    yield content.text(OBSERVED, codes["device model"], (reader.name * model) or "endplate")
+    if model and reader.sha256:
+        yield content.text(OBSERVED, codes["device serial"], reader.sha256[:64])

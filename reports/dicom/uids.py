@@ -4,6 +4,7 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from endplate.errors import InputError
@@ -54,7 +55,9 @@ class UidMaker:
         if self.seed is None:
             data = secrets.token_bytes(16)
         else:
-            data = hashlib.sha256(f"{self.root}\n{self.seed}\n{name}".encode()).digest()[:16]
+            digest = self._begun.copy()
+            digest.update(name.encode())
+            data = digest.digest()[:16]
         if self.root == UUID_ROOT:
             # The bits that say which kind of UUID this is (RFC 9562: 4 random, 8 free form).
             kind = 4 if self.seed is None else 8
@@ -68,3 +71,8 @@ class UidMaker:
                 )
             )
         return f"{self.root}.{int.from_bytes(data, 'big')}"
+
+    @cached_property
+    def _begun(self) -> "hashlib._Hash":
+        """The hash of what all names follow: a seed may be the whole text of a reading."""
+        return hashlib.sha256(f"{self.root}\n{self.seed}\n".encode())

@@ -21,6 +21,7 @@ from endplate.infer.batch.task import CellSetup, Task
 from endplate.infer.cli import main
 from endplate.infer.dicom_results import dicom_builders
 from endplate.reports.dicom.readback import read_sr
+from endplate.reports.reading_json import reading_text
 from endplate.study.reading import Reading
 from endplate.study.serialise import reading_from_dict
 
@@ -158,8 +159,7 @@ def test_a_fault_of_one_object_costs_neither_the_others_nor_the_reading(
     run(export, out, **_CALM)
     setup = CellSetup(output=str(out), created="", results=("sr", "gsps"))
     results = batch_results.FilmResults(setup, open_sink(str(out)), None)
-    found = results.write(
-        Task(1, "a", str(export / "a")), reading(out, 1), lambda: np.zeros((1, 1, 3), np.uint8)
-    )
+    task, read = Task(1, "a", str(export / "a")), reading(out, 1)
+    found = results.write(task, read, reading_text(read), lambda: np.zeros((1, 1, 3), np.uint8))
     assert found["written"] == ["gsps"]
     assert found["note"] == "ValueError: something unforeseen"

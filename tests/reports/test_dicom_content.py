@@ -7,9 +7,10 @@ from typing import Any
 import highdicom as hd
 import numpy as np
 import pytest
-from highdicom import sr
+from highdicom import pr, sr
 from highdicom.sr import value_types
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 from pydicom.pixels.decoders.rle import _rle_decode_frame
@@ -18,7 +19,7 @@ from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.levels import CORNERS
 from endplate.geometry.measure import measure
 from endplate.infer.dicom_results import write_dicom_results
-from endplate.reports.dicom import content
+from endplate.reports.dicom import content, gsps_items
 from endplate.reports.dicom.codes import STANDARD_CODES, UNITS, Code
 from endplate.reports.dicom.gsps_lines import LineCutter
 from endplate.reports.dicom.readback import read_sr
@@ -79,6 +80,34 @@ def test_regions_are_those_of_highdicom(rows: int) -> None:
     region = sr.CoordinatesForMeasurement(kind, points, sr.SourceImageForRegion(*FILM))
     film = content.film_reference(*FILM)
     assert content.region(content.INFERRED, content.SOURCE, kind, points, film) == encoded(region)
+
+
+def test_observers_are_those_of_highdicom() -> None:
+    name = value_types.PnameContentItem(concept(NAME), "Ärztin^A", "HAS OBS CONTEXT")
+    assert content.person(content.OBSERVED, NAME, "Ärztin^A") == encoded(name)
+
+
+@pytest.mark.parametrize("leftmost", [True, False])
+def test_lines_and_texts_of_states_are_those_of_highdicom(leftmost: bool) -> None:
+    points = np.random.default_rng(1).uniform(0, 3000, (5, 2))
+    line = pr.GraphicObject("POLYLINE", points, "PIXEL")
+    assert gsps_items.polyline(points) == encoded(line)
+    box = np.array([[1.25, 2.0], [30.0, 40.3]])
+    words = pr.TextObject(
+        "L1 13.0 deg",
+        "PIXEL",
+        bounding_box=tuple(box.ravel().tolist()),
+        text_justification="LEFT" if leftmost else "RIGHT",
+    )
+    assert gsps_items.text("L1 13.0 deg", box, leftmost) == encoded(words)
+    header = Dataset()
+    header.SOPClassUID, header.SOPInstanceUID = FILM
+    header.StudyInstanceUID = header.SeriesInstanceUID = "1.2.3"
+    header.Rows = header.Columns = header.SamplesPerPixel = 3000
+    layer = pr.GraphicLayer("LAYER", 1, "A layer")
+    both = pr.GraphicAnnotation([header], layer, graphic_objects=[line], text_objects=[words])
+    items = [encoded(line)], [encoded(words)]
+    assert gsps_items.annotation(header, "LAYER", *items) == encoded(both)
 
 
 def test_highdicom_takes_the_report_for_one_of_its_own(tmp_path: Path) -> None:

@@ -216,6 +216,51 @@ def test_inverted_films_stay_inverted_and_pixels_may_be_oblong(tmp_path: Path) -
     assert complaints(path) == []
 
 
+@pytest.mark.parametrize("sop_class", ["1.2.840.10008.5.1.4.1.1.12.2", "1.2.840.10008.5.1.4.1.1.1"])
+def test_films_of_other_machines_have_all_results(tmp_path: Path, sop_class: str) -> None:
+    """The class of fluoroscopy may have several frames; these films have one."""
+    film = make_film(tmp_path / "film.dcm", SOPClassUID=sop_class, Modality="RF")
+    written = write_dicom_results(make_reading(film), film, tmp_path / "out", kinds=KINDS)
+    assert [complaints(path) for path in written] == [[], [], []]
+
+
+def test_a_table_of_the_film_goes_into_the_presentation_state(tmp_path: Path) -> None:
+    table = Dataset()
+    table.LUTDescriptor, table.ModalityLUTType = [256, 0, 16], "US"
+    table.LUTData = (np.arange(256, dtype="<u2") * 257).tobytes()
+    given = {"RescaleSlope": None, "RescaleIntercept": None, "RescaleType": None}
+    film = make_film(tmp_path / "film.dcm", ModalityLUTSequence=[table], **given)
+    (path,) = write_dicom_results(make_reading(film), film, tmp_path / "out", kinds=["gsps"])
+    assert complaints(path) == []
+    state = dcmread(path)
+    assert state.ModalityLUTSequence[0].LUTData == table.LUTData
+    assert "RescaleSlope" not in state
+
+
+def test_nothing_of_one_film_gets_into_the_results_of_another(
+    film: Path, reading: Reading, tmp_path: Path
+) -> None:
+    """Objects of a process share their common elements."""
+    secret = {
+        "PatientName": "Secret^Name",
+        "PatientID": "secret-id",
+        "StudyDescription": "secret study",
+        "PatientAge": "077Y",
+        "IssuerOfPatientID": "secret-issuer",
+        "StudyInstanceUID": "1.2.987654321",
+    }
+    before = [p.read_bytes() for p in _three(reading, film, tmp_path / "before")]
+    other = make_film(tmp_path / "other.dcm", **secret)
+    theirs = [p.read_bytes() for p in _three(make_reading(other), other, tmp_path / "other")]
+    for value in secret.values():
+        assert all(value.encode() in data for data in theirs)
+    assert [p.read_bytes() for p in _three(reading, film, tmp_path / "after")] == before
+
+
+def _three(reading: Reading, film: Path, folder: Path) -> tuple[Path, ...]:
+    return write_dicom_results(reading, film, folder, deterministic=True, kinds=KINDS)
+
+
 def test_odd_headers_make_no_invalid_objects(tmp_path: Path) -> None:
     film = make_film(
         tmp_path / "film.dcm",
