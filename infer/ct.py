@@ -14,6 +14,7 @@ from endplate.geometry.calibration import Calibration
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.measure import measure
 from endplate.geometry.spatial import spatial_measurements
+from endplate.geometry.uncertainty import rescaled
 from endplate.imaging.ct.bodypoints import LabelledBody
 from endplate.imaging.ct.column import find_column_line
 from endplate.imaging.ct.curve import centre_line
@@ -25,6 +26,8 @@ from endplate.infer.ct_networks import lay_sheet, read_sheet
 from endplate.infer.find import Anchor, Found
 from endplate.infer.gate import judge_quality
 from endplate.infer.pipeline import FilmReader
+from endplate.models.calibration import Calibrations
+from endplate.models.slab_calibration import SlabCalibration
 from endplate.study.reading import Acquisition, Quality, Reader, Reading, Reason, Source
 
 __all__ = ["CtReading", "read_ct_labels", "read_ct_slab"]
@@ -137,15 +140,30 @@ def read_ct_slab(
         vertebrae,
         1.0 if anchors else result.level_probability,
         (slab.pixels.shape[0], slab.pixels.shape[1]),
-        reader.calibrations,
+        _for_slabs(reader),
         index_level,
     )
+    by = replace(reader.reader, errors=reader.slabs.label if reader.slabs else "films")
     if quality.status == "rejected":
-        return _result(ct, slab, (), {}, reader.reader, quality, index_level)
+        return _result(ct, slab, (), {}, by, quality, index_level)
     doubts = () if reader.detector.metadata.training.get(_TRAINED_ON_SLABS) else (_UNPROVEN,)
     reasons = (*doubts, *quality.reasons, *_reasons(ct, vertebrae, index_level, None))
     quality = _judged(tuple({r.code: r for r in reasons}.values()))
-    return _result(ct, slab, vertebrae, axes, reader.reader, quality, index_level)
+    reading = _result(ct, slab, vertebrae, axes, by, quality, index_level)
+    return reading if reader.slabs is None else _rescaled(reading, reader.slabs)
+
+
+def _for_slabs(reader: FilmReader) -> Calibrations:
+    """Calibration by which a reading of a slab is judged."""
+    if reader.slabs is None:
+        return reader.calibrations
+    return replace(reader.calibrations, points=reader.slabs.errors, point_sd=reader.slabs.point_sd)
+
+
+def _rescaled(result: CtReading, slabs: SlabCalibration) -> CtReading:
+    """The same with the standard errors of measures as fitted on slabs."""
+    measurements = tuple(rescaled(m, slabs.factor(m.unit)) for m in result.reading.measurements)
+    return replace(result, reading=replace(result.reading, measurements=measurements))
 
 
 def _check_place(ct: Volume, labels: LabelVolume, bodies: Mapping[str, LabelledBody]) -> None:

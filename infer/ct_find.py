@@ -31,9 +31,9 @@ _LEAST: Final = 0.15
 _MOST: Final = 45
 #: Candidates nearer than this many depths are one body.
 _SAME_BODY: Final = 0.45
-#: Nats for a body that lies on the centre line: films show much that may be one, but here the
-#: column is known to pass. So many that bodies are not left out because their names are in doubt,
-#: and fewer than two bodies that overlap lose.
+#: Nats for a body, or a sacral endplate, on the centre line: films show much that may be one, but
+#: here the column is known to pass. So many that bodies are not left out because their names are
+#: in doubt, and fewer than two bodies that overlap lose.
 _ON_LINE: Final = 4.0
 #: Nats for a level that the user gives.
 _CERTAIN: Final = 20.0
@@ -161,7 +161,10 @@ def _of_body(
     candidate: Candidate, ribs: Callable[[Candidate], FloatArray], trust: float
 ) -> FloatArray:
     """(len(CLASSES),) nats of each level; the ribs, a witness of their own, count in full."""
-    return np.zeros(len(CLASSES)) if candidate.sacrum else _ON_LINE + trust * ribs(candidate)
+    if candidate.sacrum:
+        return np.full(len(CLASSES), _ON_LINE)
+    out: FloatArray = _ON_LINE + trust * ribs(candidate)
+    return out
 
 
 def _window(shape: tuple[int, int], step: float) -> tuple[FloatArray, tuple[int, int]]:

@@ -19,7 +19,6 @@ from endplate.infer.pipeline import FilmReader, FilmResult
 from endplate.infer.refine import along_column, refine
 from endplate.models.decode import Candidate, FilmScores
 from endplate.models.frames import body_frame
-from endplate.models.naming import NamedColumn
 from endplate.models.resample import ImagePyramid
 
 __all__ = ["ROUGH_SD", "SLABS", "SheetResult", "lay_sheet", "read_sheet"]
@@ -35,6 +34,8 @@ _KEEP: Final = 0.0
 ROUGH_SD: Final = 0.2
 #: Bodies lie nearer to the centre line than this, mm: half the depth of a body.
 _NEAR_LINE: Final = 14.0
+#: Bodies lie farther apart than this part of the depth of the surer one.
+_APART: Final = 0.5
 #: Hounsfield units of metal; where it is looked for, mm: before and behind the line, and aside;
 #: and at how many places of a sheet, so many mm apart, it must be seen.
 _METAL: Final = 2200.0
@@ -62,22 +63,20 @@ class SheetResult:
     cut: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class _Named:
-    """What was found on a sheet and how it was named."""
-
-    slabs: list[ImagePyramid]
-    candidates: list[Candidate]
-    scores: FilmScores
-    column: NamedColumn | None
-
-
 def lay_sheet(ct: Volume, line: CentreLine, reader: FilmReader) -> Slab:
-    """Sheet through the bodies that are found along a line; along the line itself if none are."""
+    """Sheet through what is found along a line; along the line itself if little is.
+
+    Candidates count whatever their names, but one at a place, and none that the volume cuts:
+    its halves could not be compared.
+    """
     first = cut_slab(ct, line)
-    column = _name(ct, first, reader, ()).column
-    found = () if column is None else column.candidates
-    relaid = relaid_line(ct, first, [c.points for c in found if not c.sacrum])
+    apart: list[Candidate] = []
+    for body in _on_line(ct, first, reader)[1]:
+        far = all(np.hypot(*(body.centre - c.centre)) > _APART * c.depth for c in apart)
+        if far and not body.sacrum and _inside(ct, first.to_patient(body.points)):
+            apart.append(body)
+    down = sorted(apart, key=lambda c: float(c.centre[1]))
+    relaid = relaid_line(ct, first, [c.points for c in down])
     return first if relaid is line else cut_slab(ct, relaid)
 
 
@@ -98,13 +97,19 @@ def read_sheet(
     InputError
         If an anchor lies on no vertebra that was found.
     """
-    named = _name(ct, slab, reader, anchors)
-    slabs, column, scores = named.slabs, named.column, named.scores
+    slabs, candidates, scores = _on_line(ct, slab, reader)
+    column = name_on_ct(
+        candidates,
+        replace(reader.calibrations.naming, highest=_HIGHEST, keep=_KEEP),
+        slabs[0].shape,
+        lambda body: _ribs_beside(ct, slab, body),
+        match_anchors(candidates, anchors),
+    )
     down = np.array([0.0, 1.0])
     metal = _shows_metal(ct, slab, slabs[0].shape)
     # which way the patient faces, and whether there is metal, a CT says itself
     scores = replace(scores, facing_right=1.0, inverted=0.0, hardware=float(metal))
-    found = Found(scores, column, 0, False, down, tuple(named.candidates), slabs[0].shape)
+    found = Found(scores, column, 0, False, down, tuple(candidates), slabs[0].shape)
     if column is None:
         return SheetResult(FilmResult(found, (), (), 0.0), ())
     keep = [i for i, level in enumerate(column.levels) if level != "above C7"]
@@ -114,7 +119,7 @@ def read_sheet(
         slabs,
         [c.points for c in bodies],
         reader.refiner,
-        reader.calibrations.points,
+        reader.slabs.errors if reader.slabs else reader.calibrations.points,
         along_column(centres, down),
         prior=ROUGH_SD,
     )
@@ -131,7 +136,7 @@ def read_sheet(
         )
         for k, c, r in zip(keep, bodies, refined, strict=True)
     ]
-    whole = [i for i, v in enumerate(vertebrae) if _inside(ct, v)]
+    whole = [i for i, v in enumerate(vertebrae) if _inside(ct, slab.to_patient(v.points))]
     naming = naming_of(column, [keep[i] for i in whole])
     result = FilmResult(
         found,
@@ -143,21 +148,14 @@ def read_sheet(
     return SheetResult(result, tuple(v.level for i, v in enumerate(vertebrae) if i not in whole))
 
 
-def _name(ct: Volume, slab: Slab, reader: FilmReader, anchors: Sequence[Anchor]) -> _Named:
-    """Find the bodies on the line of a sheet, and name them."""
+def _on_line(
+    ct: Volume, slab: Slab, reader: FilmReader
+) -> tuple[list[ImagePyramid], list[Candidate], FilmScores]:
+    """Slabs along the line of a sheet, the bodies seen on it, best first, and the view."""
     slabs = [ImagePyramid(s.pixels) for s in cut_slabs(ct, slab.line, SLABS)]
     seen, scores = find_candidates(slabs, slab.spacing, reader.detector)
-    candidates = [
-        c for c in seen if c.sacrum or abs(float(slab.ahead_of_line(c.centre))) < _NEAR_LINE
-    ]
-    column = name_on_ct(
-        candidates,
-        replace(reader.calibrations.naming, highest=_HIGHEST, keep=_KEEP),
-        slabs[0].shape,
-        lambda body: _ribs_beside(ct, slab, body),
-        match_anchors(candidates, anchors),
-    )
-    return _Named(slabs, candidates, scores, column)
+    near = [c for c in seen if c.sacrum or abs(float(slab.ahead_of_line(c.centre))) < _NEAR_LINE]
+    return slabs, near, scores
 
 
 def _shows_metal(ct: Volume, slab: Slab, shape: tuple[int, int]) -> bool:
@@ -177,11 +175,10 @@ def _ribs_beside(ct: Volume, slab: Slab, body: Candidate) -> FloatArray:
     return rib_evidence(lateral_reach(ct, slab.to_patient(centre), slab.axes_of(body.points)))
 
 
-def _inside(ct: Volume, vertebra: Vertebra) -> bool:
-    """Whether the volume shows both endplates of a body."""
-    assert vertebra.points_mm is not None
-    points = vertebra.points_mm[~np.isnan(vertebra.points_mm).any(axis=1)]
-    outwards = points - points.mean(axis=0)
+def _inside(ct: Volume, points: FloatArray) -> bool:
+    """Whether the volume shows both endplates of a body with (6, 3) LPS points."""
+    seen = points[~np.isnan(points).any(axis=1)]
+    outwards = seen - seen.mean(axis=0)
     outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
-    at = ct.to_indices(points + _MARGIN * outwards)
+    at = ct.to_indices(seen + _MARGIN * outwards)
     return bool((at >= 0).all() and (at <= np.array(ct.size) - 1).all())

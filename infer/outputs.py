@@ -21,8 +21,8 @@ _LONGEST_STEM: Final = 120
 
 
 def stem_of(path: str) -> str:
-    """File name without the suffix of an image or volume; other dots belong to the name, as in DICOM
-    files that are called after their unique identifier.
+    """File name without the suffix of an image or volume; other dots belong to the name,
+    as in DICOM files that are called after their unique identifier.
     """
     name = PurePath(path).name or "film"
     suffix = next((s for s in (*_VOLUMES, *_IMAGES) if name.lower().endswith(s)), "")

@@ -27,6 +27,7 @@ from endplate.infer.square import from_square, shrink_covariance, stretch_of, to
 from endplate.models.calibration import Calibrations
 from endplate.models.frames import body_frame
 from endplate.models.resample import GreyArray, ImagePyramid
+from endplate.models.slab_calibration import SlabCalibration
 from endplate.study.reading import Naming, Reader, Reading, Source
 
 __all__ = ["FilmReader", "FilmResult", "weights_folder"]
@@ -34,6 +35,7 @@ __all__ = ["FilmReader", "FilmResult", "weights_folder"]
 #: Files that make up a reader.
 WEIGHTS: Final = {"detector": "detector.onnx", "refiner": "refiner.onnx"}
 CALIBRATION: Final = "calibration.json"
+SLAB_CALIBRATION: Final = "slab_calibration.json"
 _COARSE_ERROR: Final = 0.25
 """Depths by which the detector's points may be off, a standard deviation with room to spare: it is
 to keep the refiner from reading single bodies back to front, and has no say in a sharp point."""
@@ -76,14 +78,17 @@ class FilmReader:
     Parameters
     ----------
     weights : Path or None
-        Folder with ``detector.onnx``, ``refiner.onnx`` and ``calibration.json``; None takes those
-        of the package.
+        Folder with ``detector.onnx``, ``refiner.onnx``, ``calibration.json`` and, for CT,
+        ``slab_calibration.json``; None takes those of the package.
     provider : str
         ``auto``, ``cuda``, ``tensorrt``, ``openvino`` or ``cpu``.
     threads : int
         Threads of ONNX Runtime; 0: all cores.
     calibrations : Calibrations or None
         In place of ``calibration.json`` of the folder.
+    slabs : SlabCalibration or None
+        In place of ``slab_calibration.json`` of the folder; where there is neither, slabs are
+        read in the calibration of films.
 
     Raises
     ------
@@ -98,6 +103,7 @@ class FilmReader:
         provider: str = "auto",
         threads: int = 0,
         calibrations: Calibrations | None = None,
+        slabs: SlabCalibration | None = None,
     ) -> None:
         folder = weights if weights is not None else weights_folder()
         self.detector = Network.load(
@@ -114,6 +120,10 @@ class FilmReader:
             self.calibrations = Calibrations.from_json(path.read_text(), str(path))
         else:
             self.calibrations = Calibrations.uncalibrated()
+        path = folder / SLAB_CALIBRATION
+        if slabs is None and path.is_file():
+            slabs = SlabCalibration.from_json(path.read_text(), str(path))
+        self.slabs = slabs
 
     @property
     def reader(self) -> Reader:

@@ -1,7 +1,8 @@
 """Write the model card and the README's table: ``scripts/write_card.py EVALUATION WEIGHTS``.
 
 EVALUATION is the output folder of ``endplate evaluate``; WEIGHTS holds the ONNX files and
-``history.md``. Figures come from EVALUATION alone.
+``history.md``. Figures come from EVALUATION alone, those on slabs of CT from the
+``slab_calibration.json`` of WEIGHTS.
 """
 
 import json
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 from endplate.train.card import write_card
+from endplate.train.slab_card import write_slabs
 from endplate.train.tables import readme_markdown
 
 START, END = "<!-- accuracy -->\n", "<!-- end of accuracy -->\n"
@@ -26,4 +28,5 @@ def fill_readme(accuracy: Path) -> None:
 if __name__ == "__main__":
     evaluation, weights = (Path(argument) for argument in sys.argv[1:])
     write_card(evaluation, weights, (weights / "history.md").read_text())
+    write_slabs(weights)
     fill_readme(weights / "accuracy.json")

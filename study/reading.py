@@ -28,12 +28,17 @@ _STATUSES: Final = ("accepted", "flagged", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Who placed the points: a model with its version and hash, or a person."""
+    """Who placed the points: a model with its version and hash, or a person.
+
+    `errors`, for a model on a CT: the error model that covariances and intervals come from,
+    ``films`` or ``slabs`` with the start of its hash.
+    """
 
     kind: Literal["model", "person"]
     name: str
     version: str = ""
     sha256: str = ""
+    errors: str = ""
 
 
 @dataclass(frozen=True, slots=True)

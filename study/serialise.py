@@ -56,6 +56,7 @@ def reading_to_dict(reading: Reading) -> dict[str, Any]:
             "name": reader.name,
             "version": reader.version,
             "sha256": reader.sha256,
+            **({"errors": reader.errors} if reader.errors else {}),
         },
         "source": {
             "path": source.path,
@@ -222,6 +223,7 @@ def _reader(record: Record) -> Reader:
         name=record.text("name", default=""),
         version=record.text("version", default=""),
         sha256=record.text("sha256", default=""),
+        errors=record.text("errors", default=""),
     )
 
 

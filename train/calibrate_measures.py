@@ -25,7 +25,7 @@ from endplate.models.calibration import PointErrors
 from endplate.study.reading import Quality, Reader, Reading, Source
 from endplate.train.accuracy import Truth, judge_film
 
-__all__ = ["MeasureScore", "fit_measures", "scores_of"]
+__all__ = ["MeasureScore", "covariance_of", "fit_measures", "scores_of"]
 
 _FEWEST: Final = 30
 _FEWEST_SUBJECTS: Final = 10
@@ -45,7 +45,7 @@ class MeasureScore:
 def scores_of(found: Found, truth: Truth, errors: PointErrors) -> list[MeasureScore]:
     """Scores of the measures of one film, its points having the errors of a model."""
     vertebrae = tuple(
-        replace(v, covariance=_covariance(r, errors))
+        replace(v, covariance=covariance_of(r, errors))
         for v, r in zip(found.vertebrae, found.refined, strict=True)
     )
     result = judge_film(truth, _reading(truth.name, vertebrae))
@@ -75,7 +75,7 @@ def fit_measures(scores: Sequence[MeasureScore]) -> dict[str, float]:
     return out
 
 
-def _covariance(refined: Refined, errors: PointErrors) -> FloatArray:
+def covariance_of(refined: Refined, errors: PointErrors) -> FloatArray:
     """(12, 12) covariance of refined points in pixels squared, as the refiner's step gives it."""
     upright = errors.covariance(np.nan_to_num(refined.spread, nan=0.0)) * refined.depth**2
     turn = np.kron(np.eye(6), refined.axes)

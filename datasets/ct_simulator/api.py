@@ -19,7 +19,7 @@ from endplate.datasets.film_annotation import FilmAnnotation
 from endplate.datasets.film_files import annotation_of, each, write_image
 from endplate.errors import InputError, UnknownName
 
-__all__ = ["KINDS", "CtPair", "read_pairs", "simulate_ct_film", "simulate_ct_set"]
+__all__ = ["KINDS", "CtPair", "read_pairs", "simulate_ct_film", "simulate_ct_set", "source_of"]
 
 Kind = Literal["film", "slab"]
 KINDS: Final[tuple[Kind, ...]] = ("film", "slab")
@@ -66,7 +66,8 @@ def read_pairs(path: str | Path) -> tuple[CtPair, ...]:
 
 
 @lru_cache(maxsize=3)
-def _source(pair: CtPair) -> CtSource:
+def source_of(pair: CtPair) -> CtSource:
+    """The CT of a pair, read once for all that is made of it."""
     return load_source(pair.name, pair.ct, pair.labels)
 
 
@@ -82,7 +83,7 @@ def simulate_ct_film(
     """
     if kind not in KINDS:
         raise UnknownName("kind", kind, KINDS)
-    source = _source(pair)
+    source = source_of(pair)
     rng = np.random.default_rng([seed, _STREAM, KINDS.index(kind)])
     deformation = draw_deformation(rng, source, fractured)
     make = radiograph if kind == "film" else slab_film

@@ -5,7 +5,6 @@ from typing import Final
 
 import numpy as np
 
-from endplate.errors import GeometryError
 from endplate.geometry.landmarks import FloatArray
 from endplate.imaging.ct.curve import CentreLine, centre_line
 from endplate.imaging.ct.slab import Slab
@@ -16,6 +15,8 @@ __all__ = ["relaid_line"]
 
 #: Least reach of the line beyond the first and the last body, mm.
 _LEAST_REACH: Final = 12.0
+#: Middles of neighbouring bodies lie at least so far below each other, mm.
+_LEAST_STEP: Final = 8.0
 #: Fewest bodies that tell more of the line than the canal did.
 _FEWEST: Final = 3
 
@@ -38,25 +39,24 @@ def relaid_line(ct: Volume, sheet: Slab, bodies: Sequence[FloatArray]) -> Centre
     Returns
     -------
     CentreLine
-        As long as the former one. That of the sheet itself, if there are fewer than three
-        bodies or they do not lie below each other.
+        As long as the former one. That of the sheet itself, if fewer than three bodies lie
+        below each other.
     """
-    if len(bodies) < _FEWEST:
-        return sheet.line
-    centres, fronts = [], []
+    former = sheet.line
+    centres: list[FloatArray] = []
+    fronts: list[FloatArray] = []
     for points in bodies:
         axes = sheet.axes_of(points)
         middle = sheet.to_patient(points[[0, 2, 3, 5]].mean(axis=0))
         centre, front = made_symmetric(ct, middle, axes[1], axes[2])
-        centres.append(centre)
-        fronts.append(front)
-    former = sheet.line
+        if not centres or (centres[-1] - centre) @ former.axes[2] > _LEAST_STEP:
+            centres.append(centre)
+            fronts.append(front)
+    if len(centres) < _FEWEST:
+        return former
     height = (np.array([centres[0], centres[-1]]) - former.origin) @ former.axes[2]
     reach = (
         max(float(former.height[0] - height[0]), _LEAST_REACH),
         max(float(height[1] - former.height[-1]), _LEAST_REACH),
     )
-    try:
-        return centre_line(centres, fronts, reach)
-    except GeometryError:
-        return former
+    return centre_line(centres, fronts, reach)

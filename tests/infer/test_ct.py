@@ -6,6 +6,7 @@ import struct
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
 
@@ -130,10 +131,22 @@ def test_networks_read_a_ct_and_those_for_films_are_flagged(data_dir: Path) -> N
     result = read_ct_slab(ct, reader)
     reading = result.reading
     assert reading.quality.status == "flagged"
+    # intervals come from the calibration of slabs, and the reading says so
+    assert reader.slabs is not None
+    assert reading.reader.errors == reader.slabs.label
+    written = reading_to_dict(reading)
+    jsonschema.validate(json.loads(json.dumps(written)), reading_schema())
+    assert reading_from_dict(written).reader == reading.reader
     assert "network_not_for_ct" not in {r.code for r in reading.quality.reasons}
     assert [v.level for v in reading.vertebrae][-6:] == ["L1", "L2", "L3", "L4", "L5", "S1"]
     reader.detector.metadata.training.pop("ct_slabs")  # type: ignore[attr-defined]
+    reader.slabs = None
     for_films = read_ct_slab(ct, reader).reading
+    assert for_films.reader.errors == "films"
+    ours, theirs = (r.vertebrae[-2].covariance for r in (reading, for_films))
+    assert ours is not None
+    assert theirs is not None
+    assert np.trace(ours) < 0.8 * np.trace(theirs)
     assert "network_not_for_ct" in {r.code for r in for_films.quality.reasons}
     assert len(reading.vertebrae) >= 3
     for vertebra in reading.vertebrae:
@@ -191,8 +204,6 @@ def test_labels_of_another_series_are_refused(bent: Phantom) -> None:
 
 
 def test_command_line(bent: Phantom, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    import jsonschema
-
     write_nifti(tmp_path / "ct.nii.gz", bent.ct)
     write_nifti(tmp_path / "mask.nii.gz", bent.labels)
     assert read_labels(tmp_path / "mask.nii.gz").scheme == "verse"
