@@ -119,7 +119,7 @@ def read_sheet(
         slabs,
         [c.points for c in bodies],
         reader.refiner,
-        reader.slabs.errors if reader.slabs else reader.calibrations.points,
+        reader.slab_errors,
         along_column(centres, down),
         prior=ROUGH_SD,
     )

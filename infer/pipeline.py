@@ -24,7 +24,7 @@ from endplate.infer.naming_report import naming_of
 from endplate.infer.refine import Refined, along_column, refine
 from endplate.infer.session import Network
 from endplate.infer.square import from_square, shrink_covariance, stretch_of, to_square, with_square
-from endplate.models.calibration import Calibrations
+from endplate.models.calibration import Calibrations, PointErrors
 from endplate.models.frames import body_frame
 from endplate.models.resample import GreyArray, ImagePyramid
 from endplate.models.slab_calibration import SlabCalibration
@@ -124,6 +124,11 @@ class FilmReader:
         if slabs is None and path.is_file():
             slabs = SlabCalibration.from_json(path.read_text(), str(path))
         self.slabs = slabs
+
+    @property
+    def slab_errors(self) -> PointErrors:
+        """Error model of points on slabs of CT: their own, or that of films if there is none."""
+        return self.calibrations.points if self.slabs is None else self.slabs.errors
 
     @property
     def reader(self) -> Reader:

@@ -160,7 +160,7 @@ class Assistant:
         stretch = stretch_of(film.calibration)
         with self._lock:
             pictures = self._pictures_of(film, inverted, slabs)
-            errors = reader.calibrations.points
+            errors = reader.calibrations.points if slabs is None else reader.slab_errors
             rough = to_square(body, stretch)
             prior = None if slabs is None else ROUGH_SD
             (found,) = refine(
