@@ -201,3 +201,17 @@ def test_the_soft_argmax_of_one_cell_is_that_cell():
     logits[0, 0, 4, 17] = logits[0, 1, 19, 0] = 50.0
     expected = torch.tensor([[[17.0, 4.0], [0.0, 19.0]]])
     torch.testing.assert_close(soft_argmax(logits), expected)
+
+
+def test_injured_bodies_are_drawn_more_often(still, tiny_refiner):
+    film = dots()
+    wedged = film.bodies[0].points.copy()
+    wedged[5] += 0.3 * (wedged[0] - wedged[5])  # 30 % of the height in front is lost
+    bodies = (
+        replace(film.bodies[0], points=wedged),
+        replace(film.bodies[1], marks=(1.0, 0.0)),
+        film.bodies[2],
+    )
+    drawn = task([replace(film, bodies=bodies)], still, tiny_refiner, trauma_weight=4.0)
+    shares = np.diff(drawn.cumulative, prepend=0.0)
+    assert shares == pytest.approx([4 / 9, 4 / 9, 1 / 9])
