@@ -1,10 +1,11 @@
 """Networks on CT against points from the labels: ``python -P benchmarks/ct.py --cts cts.json``.
 
 Reads each CT of a list (``[{"name", "ct", "labels"}]``) without its labels, as ``endplate score``
-does, with the networks of the fold that saw nothing made of that CT, and compares the points with
-those that the labels give. ``FOLD`` in ``--weights`` stands for the number of that fold; a CT that
-is in no training set is read by the networks of fold 0. With ``--parts`` each CT is read again cut
-to parts of its length, as if less had been scanned.
+does, with the networks of the fold that saw nothing made of that CT, in the calibration of slabs
+that was fitted on the other CTs, and compares the points with those that the labels give. ``FOLD``
+in ``--weights`` stands for the number of that fold; a CT that is in no training set is read by the
+networks of fold 0. With ``--parts`` each CT is read again cut to parts of its length, as if less
+had been scanned.
 """
 
 import argparse
@@ -26,8 +27,9 @@ from endplate.imaging.ct.labels import read_labels
 from endplate.imaging.ct.read import read_ct
 from endplate.imaging.ct.volume import Volume
 from endplate.infer.ct import CtReading, read_ct_labels, read_ct_slab
-from endplate.infer.pipeline import CALIBRATION, FilmReader, weights_folder
+from endplate.infer.pipeline import CALIBRATION, SLAB_CALIBRATION, FilmReader, weights_folder
 from endplate.models.calibration import Calibrations
+from endplate.models.slab_calibration import SlabCalibration
 
 #: Parts of the length, from the foot, that are read on their own.
 PARTS = ((0.0, 0.6), (0.0, 0.8), (0.2, 0.8), (0.25, 1.0), (0.4, 1.0))
@@ -35,6 +37,8 @@ PARTS = ((0.0, 0.6), (0.0, 0.8), (0.2, 0.8), (0.25, 1.0), (0.4, 1.0))
 ELLIPSE90 = 4.605
 #: How bodies stand, by the line that was found against by the labels.
 IN_SPACE = ("coronal_tilt_deg", "sagittal_tilt_deg", "axial_rotation_deg")
+#: Measures whose 90 % intervals are held against the values of the labels.
+MEASURES = ("vertebral_kyphosis_deg", "Ha_mm", "Hm_mm", "Hp_mm")
 #: A body is found if the middle of one that was marked lies within half its depth.
 NEAR = 0.5
 
@@ -75,8 +79,9 @@ def judge(
         truth = read_ct_labels(ct, labels)
     except EndplateError as error:
         return {**row, "no truth": str(error).replace(str(pair.labels), "labels")}
-    # folds come without a calibration; that of the package was fitted on films alone
-    reader = FilmReader(Path(weights.replace("FOLD", str(fold))), calibrations=shipped())
+    # folds come without a calibration
+    networks = Path(weights.replace("FOLD", str(fold)))
+    reader = FilmReader(networks, calibrations=shipped(), slabs=fitted_on_others(pair.name))
     start = time.monotonic()
     row["bodies"] = len(truth.reading.vertebrae)
     try:
@@ -91,6 +96,12 @@ def shipped() -> Calibrations:
     """The calibration of the package."""
     path = weights_folder() / CALIBRATION
     return Calibrations.from_json(path.read_text(), str(path))
+
+
+def fitted_on_others(name: str) -> SlabCalibration:
+    """The calibration of slabs of the package, without what one CT told of it."""
+    path = weights_folder() / SLAB_CALIBRATION
+    return SlabCalibration.from_json(path.read_text(), str(path)).without(name)
 
 
 def cut(volume: Volume, part: tuple[float, float]) -> Volume:
@@ -134,6 +145,7 @@ def compare(truth: CtReading, seen: CtReading) -> dict[str, Any]:
         "point_median_mm": _rounded(np.median(errors)) if errors else None,
         "point_p95_mm": _rounded(np.quantile(errors, 0.95)) if errors else None,
         "points_in_90": _rounded(np.mean(held)) if held else None,
+        "measures_in_90": _held(truth, seen, right),
         "vk_mae_deg": _rounded(np.mean(tilts)) if tilts else None,
         **{f"{name}_rms": _apart(truth, seen, right, name) for name in IN_SPACE},
         "flags": [r.code for r in seen.reading.quality.reasons],
@@ -147,6 +159,18 @@ def _in_ellipses(vertebra: Vertebra, points: np.ndarray) -> list[bool]:
         if vertebra.covariance is not None and np.isfinite(off).all():
             part = vertebra.covariance[2 * i : 2 * i + 2, 2 * i : 2 * i + 2]
             out.append(bool(off @ np.linalg.solve(part, off) < ELLIPSE90))
+    return out
+
+
+def _held(truth: CtReading, seen: CtReading, levels: Sequence[str]) -> dict[str, str]:
+    """In how many 90 % intervals of each measure the value of the labels lies, and of how many."""
+    one = {(m.level, m.name): m.value for m in truth.reading.measurements}
+    out = {}
+    for name in MEASURES:
+        mine = [m for m in seen.reading.measurements if m.name == name and m.level in levels]
+        pairs = [(m.interval90, one[m.level, name]) for m in mine if (m.level, name) in one]
+        held = sum(low <= value <= high for (low, high), value in pairs)
+        out[name] = f"{held} of {len(pairs)}"
     return out
 
 
