@@ -104,7 +104,7 @@ def _padded(picture: Picture, height: int) -> Picture:
 def _banner(reading: Reading, unit: float, width: int) -> Picture:
     """Strip across the top with the status and its reasons."""
     status = reading.quality.status
-    reasons = " ".join(r.message for r in reading.quality.reasons)
+    reasons = "; ".join(r.message for r in reading.quality.reasons)
     pixels = max(8, round(19 * unit))
     margin = round(26 * unit)
     lines = wrap_text(f"{status.upper()}: {reasons}", width - 2 * margin, pixels, 600)
