@@ -43,7 +43,7 @@ def draw_subject(rng: np.random.Generator, settings: SimulatorSettings) -> Subje
     """Draw one subject."""
     spine = draw_spine(rng, settings)
     if rng.random() < settings.fractured:
-        spine = draw_fracture(rng, spine)
+        spine = draw_fracture(rng, spine, settings.severe)
     hardware = Hardware()
     metal = rng.random() < settings.hardware
     if metal:

@@ -17,14 +17,27 @@ _LEVELS: Final[dict[str, float]] = {
 }  # fmt: skip
 
 
-def draw_fracture(rng: np.random.Generator, spine: SpineModel) -> SpineModel:
-    """Break one body, in one case of six a second one."""
+#: Parts of the anterior height that a severe fracture loses: wedges of some 17 to 25 degrees.
+_SEVERE: Final = (0.45, 0.68)
+
+
+def draw_fracture(rng: np.random.Generator, spine: SpineModel, severe: float = 0.0) -> SpineModel:
+    """Break one body, in one case of six a second one.
+
+    Parameters
+    ----------
+    severe : float
+        Share of the wedge and burst fractures that lose about half of the anterior height or more.
+    """
     for _ in range(1 + int(rng.random() < 0.17)):
         names = [b.level for b in spine.bodies if b.level in _LEVELS and not b.fracture]
         weights = np.array([_LEVELS[n] for n in names])
         level = str(rng.choice(names, p=weights / weights.sum()))
         kind = str(rng.choice(FRACTURES, p=(0.45, 0.2, 0.12, 0.23)))
-        spine = break_body(rng, spine, level, kind)
+        lost = None
+        if kind in ("wedge", "burst") and severe > 0 and rng.random() < severe:
+            lost = float(rng.uniform(*_SEVERE))
+        spine = break_body(rng, spine, level, kind, lost)
     return spine
 
 

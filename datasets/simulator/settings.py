@@ -12,6 +12,7 @@ FIELDS_OF_VIEW: Final[tuple[str, ...]] = ("lumbar", "thoracolumbar", "short", "w
 
 _SHARES: Final[tuple[str, ...]] = (
     "fractured",
+    "severe",
     "hardware",
     "cement",
     "scoliosis",
@@ -44,6 +45,8 @@ class SimulatorSettings:
         Fraction of subjects with a fracture, with metal, with cement alone, with a lateral
         curve, with a slip, with spurs and narrowed discs, and with T13, L6 or eleven thoracic
         vertebrae.
+    severe : float
+        Fraction of wedge and burst fractures that lose half of the anterior height or more.
     edge_enhanced : float
         Fraction of films with strong sharpening or local contrast equalisation.
     """
@@ -53,6 +56,7 @@ class SimulatorSettings:
     view: Literal["lateral", "frontal"] = "lateral"
     bits: Literal[8, 16] = 8
     fractured: float = 0.4
+    severe: float = 0.0
     hardware: float = 0.12
     cement: float = 0.06
     scoliosis: float = 0.25

@@ -112,6 +112,16 @@ def test_resolution_changes_pixels_and_not_anatomy() -> None:
             assert v.depth_px * 0.5 == pytest.approx(common[v.level].depth_px, rel=0.01)
 
 
+def test_severe_fractures_lose_half_of_the_front() -> None:
+    def fronts(severe: float) -> list[float]:
+        films = (simulate_film(s, only("short", fractured=1.0, severe=severe)) for s in range(12))
+        found = [f.attributes["fractures"][0] for f in films]
+        return [x["anterior_mm"] / x["posterior_mm"] for x in found if x["type"] == "wedge"]
+
+    assert max(fronts(1.0)) < 0.65
+    assert min(fronts(0.0)) > 0.45
+
+
 def test_fractures_are_recorded_and_drawn() -> None:
     film = next(
         f
