@@ -4,6 +4,7 @@ import os
 import stat
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -171,7 +172,7 @@ class _Scan:
             if entry.fault is not None or not (cut or self.wanted(entry)):
                 return entry
             return self._unpack(entry, head, member)
-        except ArchiveStopped:
+        except (ArchiveStopped, InputError):
             raise
         except Exception as error:  # whatever damaged data makes a decompressor do
             reason = " ".join(str(error).split())[:120] or type(error).__name__
@@ -182,18 +183,21 @@ class _Scan:
         """Write a wanted member to a file."""
         self.position.unpacked += 1
         file = self.unpack_into / f"{self.position.unpacked:07d}"
-        size = 0
         try:
-            self.unpack_into.mkdir(parents=True, exist_ok=True)
-            with file.open("wb") as out:
-                part = head
-                while part:
-                    size += out.write(part)
-                    if size > MAX_FILE_BYTES:
-                        break
+            with _writing(file):
+                self.unpack_into.mkdir(parents=True, exist_ok=True)
+                out = file.open("wb")
+            with out:
+                size, part = 0, head
+                while part and size <= MAX_FILE_BYTES:
+                    with _writing(file):
+                        size += out.write(part)
                     part = member.read(_COPY)
+                with _writing(file):
+                    out.flush()
         except BaseException:
-            file.unlink(missing_ok=True)
+            with suppress(OSError):
+                file.unlink()
             raise
         if entry.header is not None and not entry.header.complete:
             entry = replace(entry, header=_header_of(file))
@@ -201,6 +205,17 @@ class _Scan:
                 file.unlink()
                 return entry
         return replace(entry, file=str(file), size=size)
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    """A disk that takes no more is no fault of the archive."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(
+            f"{file.parent}: members of archives cannot be written there ({error.strerror})"
+        ) from error
 
 
 def _look_at_file(found: Found) -> tuple[Entry, str | None]:

@@ -206,17 +206,19 @@ def _tar_members(file: str, budget: _Budget) -> Iterator[Member]:
                 archive.members = []  # tarfile keeps all it has seen
                 if info.isdir():
                     continue
-                yield _tar_member(archive, info)
+                yield _tar_member(archive, info, budget)
 
 
-def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
+def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, budget: _Budget) -> Member:
     fault = _ESCAPE if _escapes(info.name) else _size_fault(info.size, info.size)
     if fault is None and not info.isreg():
         fault = Fault("not_a_file", "The member is a link, device or pipe.")
     stream = None if fault is not None else archive.extractfile(info)
     if stream is None:
         return Member(info.name, info.size, _nothing, fault)
-    return Member(info.name, info.size, stream.read)
+    # The stream of the archive counts what it holds; a sparse member's gaps are not in it.
+    read = _counted(stream, budget) if info.issparse() else stream.read
+    return Member(info.name, info.size, read)
 
 
 class _Forward:

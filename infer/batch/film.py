@@ -21,8 +21,8 @@ from endplate.imaging.pseudonyms import Pseudonyms
 from endplate.imaging.radiograph import Radiograph
 from endplate.imaging.read import read_radiograph
 from endplate.infer.batch.results import FilmResults, hidden_sha256
-from endplate.infer.batch.sink import Sink, open_sink
-from endplate.infer.batch.task import CellSetup, Outcome, Task, result_name
+from endplate.infer.batch.sink import CannotWrite, Sink, open_sink
+from endplate.infer.batch.task import NOT_WRITTEN, CellSetup, Outcome, Task, result_name
 from endplate.reports.canvas import Picture
 from endplate.reports.overlay import draw_overlay
 from endplate.reports.reading_json import reading_text
@@ -100,6 +100,8 @@ class FilmWorker:
             return Outcome(task.number, self._again(task) if task.again else self._film(task))
         except MemoryError:
             raise
+        except CannotWrite as error:
+            return Outcome(task.number, None, NOT_WRITTEN, str(error))
         except EndplateError as error:
             code = "unreadable_image" if isinstance(error, UnreadableImage) else "unusable"
             return Outcome(task.number, None, code, _sentence(str(error), task))

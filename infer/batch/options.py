@@ -9,7 +9,7 @@ from typing import Any, Final
 from endplate import __version__
 from endplate.errors import InputError, UnknownName
 from endplate.geometry.levels import check_level
-from endplate.infer.batch.sink import is_remote
+from endplate.infer.batch.sink import is_remote, without_password
 from endplate.infer.dicom_results import ResultRequest
 from endplate.reports.dicom.uids import UidMaker
 
@@ -63,7 +63,9 @@ class BatchOptions:
                 " name a folder, or a place that all machines see"
             )
         if is_remote(self.output) and self.private is None:
-            raise InputError(f"-o {self.output}: with a URL, --private names a folder to work in")
+            raise InputError(
+                f"-o {self.shown_output}: with a URL, --private names a folder to work in"
+            )
         if self.key is not None and not self.pseudonymise:
             raise InputError("--key goes with --pseudonymise only")
         if self.workers < 0:
@@ -74,6 +76,11 @@ class BatchOptions:
         ResultRequest(self.results)
         if self.index_level is not None:
             check_level(self.index_level)
+
+    @property
+    def shown_output(self) -> str:
+        """The output for messages: without a password."""
+        return without_password(self.output)
 
     @property
     def private_folder(self) -> Path:

@@ -1,7 +1,9 @@
 """A batch from beginning to end: scan, read, settle, write."""
 
 import contextlib
+import errno
 import shutil
+import sqlite3
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,13 +23,14 @@ from endplate.infer.batch.journal import Journal
 from endplate.infer.batch.options import BatchOptions
 from endplate.infer.batch.outputs import BatchResult, load_packages, write_outputs
 from endplate.infer.batch.progress import Reports, SilentProgress
-from endplate.infer.batch.sink import LocalSink, is_remote, open_sink
-from endplate.infer.batch.task import CellSetup
+from endplate.infer.batch.sink import CannotWrite, is_remote, open_sink
+from endplate.infer.batch.task import NOT_WRITTEN, CellSetup, Outcome
 from endplate.infer.dicom_results import require_dicom_results
 
 __all__ = ["run_batch"]
 
 _UNPACKED: Final = "unpacked"
+_FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 
 
 def run_batch(options: BatchOptions, progress: Reports | None = None) -> BatchResult:
@@ -55,8 +58,8 @@ def run_batch(options: BatchOptions, progress: Reports | None = None) -> BatchRe
     selection = load_selection(options.rules)
     if options.journal_path.exists() and not options.resume:
         raise InputError(
-            f"{options.output}: holds a batch already; continue it with --resume, or name another"
-            " folder"
+            f"{options.shown_output}: holds a batch already; continue it with --resume, or name"
+            " another folder"
         )
     _check_packages(options)
     _make_folders(options)
@@ -66,8 +69,22 @@ def run_batch(options: BatchOptions, progress: Reports | None = None) -> BatchRe
         run = _Run(options, selection, journal, reports)
         try:
             return run.run()
+        except (OSError, sqlite3.OperationalError) as error:
+            if not _is_full(error):
+                raise
+            raise CannotWrite(
+                f"{options.private_folder}: cannot be written to ({error}); once it can,"
+                " --resume goes on from here"
+            ) from error
         finally:
             run.close()
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether a disk takes no more."""
+    if isinstance(error, OSError):
+        return error.errno in _FULL
+    return "full" in str(error) or "disk I/O" in str(error)
 
 
 def _make_folders(options: BatchOptions) -> None:
@@ -122,14 +139,15 @@ class _Run:
         if self.options.results:
             self._check_same("of results", {"root of identifiers": self.options.uid_root})
         sink = open_sink(self.options.output)
-        if isinstance(sink, LocalSink):
-            sink.remove_parts()
+        sink.remove_parts()
         if not self.journal.about("scanned"):
             self._scan()
         self._read(setup)
         self._add_results(setup)
         self._note_time(begun)
         result = write_outputs(self.options, self.selection, self.journal, sink, who, self.progress)
+        if result.counts["failed"]:
+            sink.remove_parts()  # of workers that films ended
         self._clean()
         return result
 
@@ -173,7 +191,7 @@ class _Run:
         for name, value in identity.items():
             if before.get(name) != value:
                 raise InputError(
-                    f"{self.options.output}: the batch there was started with another {name};"
+                    f"{self.options.shown_output}: the batch there was started with another {name};"
                     " continue it with the same, or name another folder"
                 )
 
@@ -225,6 +243,7 @@ class _Run:
         self.progress.phase("reading films", waiting)
         while self.journal.counts()["waiting"]:
             for outcome in self.engine.run(self.journal.waiting()):
+                _check_written(outcome)
                 self.journal.record(outcome)
                 self.progress.step()
 
@@ -240,6 +259,7 @@ class _Run:
             self.engine = self._make_engine(setup)
         self.progress.phase("writing DICOM results", lacking)
         for outcome in self.engine.run(self.journal.lacking_results(setup.results)):
+            _check_written(outcome)
             self.journal.record_results(outcome, setup.results)
             self.progress.step()
 
@@ -274,6 +294,12 @@ class _Run:
     def _clean(self) -> None:
         """Remove the unpacked members of archives."""
         shutil.rmtree(self._unpacked, ignore_errors=True)
+
+
+def _check_written(outcome: Outcome) -> None:
+    """End the batch where results cannot be written; the film waits for the next call."""
+    if outcome.code == NOT_WRITTEN:
+        raise CannotWrite(f"{outcome.sentence}; once it can, --resume goes on from here")
 
 
 def _absolute(path: str | Path) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-__all__ = ["FAILURES", "CellSetup", "Outcome", "Task", "result_name"]
+__all__ = ["FAILURES", "NOT_WRITTEN", "CellSetup", "Outcome", "Task", "result_name"]
 
 #: Codes of films that were to be read and could not be, with what they say.
 FAILURES: Final = {
@@ -14,6 +14,9 @@ FAILURES: Final = {
     "crashed": "Reading it ended the worker, twice.",
     "internal_error": "A fault of endplate.",
 }
+
+#: Code of a film whose results could not be written. It is no failure of the film: the batch ends.
+NOT_WRITTEN: Final = "not_written"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class Outcome:
         What is known of a film that was read (see `endplate.infer.batch.film`), None if it
         could not be; of one that was read before, what became of its DICOM results.
     code, sentence : str
-        Why not; a code of `FAILURES`.
+        Why not; a code of `FAILURES`, or `NOT_WRITTEN`.
     """
 
     number: int

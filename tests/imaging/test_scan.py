@@ -282,6 +282,37 @@ def test_a_tar_header_that_claims_to_be_huge_is_refused(tmp_path: Path) -> None:
     assert entry.fault.code in ("archive_bomb", "archive_damaged")
 
 
+def test_gaps_of_sparse_members_count_as_what_they_unpack_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tar file of some kilobytes may hold gigabytes of zeros that way."""
+    monkeypatch.setattr("endplate.imaging.scan_archive._FREE_BYTES", 20 << 20)
+    film = dicom_bytes(described())
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as archive:
+        for name in ("a", "b", "c"):
+            info = tarfile.TarInfo(name)
+            info.size = len(film)
+            info.pax_headers = {
+                "GNU.sparse.size": str(9 << 20),
+                "GNU.sparse.map": f"0,{len(film)}",
+                "GNU.sparse.name": name,
+            }
+            archive.addfile(info, io.BytesIO(film))
+    size = (tmp_path / "x.tar").stat().st_size
+    monkeypatch.setattr("endplate.imaging.scan_archive._MOST_RATIO", (5 << 20) // size)
+    found = codes(by_path(tmp_path / "x.tar", tmp_path))
+    assert found == {"x.tar/a": "dicom", "x.tar/b": "dicom", "x.tar": "archive_bomb"}
+    assert sum(p.stat().st_size for p in (tmp_path / "unpacked").iterdir()) == 18 << 20
+
+
+def test_a_disk_that_takes_no_members_is_no_fault_of_the_archive(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("film", dicom_bytes(described()))
+    (tmp_path / "unpacked").touch()  # no folder can be made there
+    with pytest.raises(InputError, match="members of archives cannot be written there"):
+        list(scan(tmp_path / "x.zip", tmp_path / "unpacked" / "here"))
+
+
 def make_media(root: Path) -> None:
     """A folder with a DICOMDIR that lists one file that is there and two that are not."""
     (root / "images").mkdir(parents=True)
