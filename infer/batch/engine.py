@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from endplate.errors import EndplateError
 from endplate.infer.batch.isolate import Isolated
 from endplate.infer.batch.task import CellSetup, Outcome, Task
 
@@ -39,6 +40,23 @@ class LocalEngine:
     def __init__(self, setup: CellSetup, workers: int) -> None:
         self.cells = [Isolated(setup) for _ in range(workers)]
 
+    def start(self, all_at_once: bool) -> dict[str, str]:
+        """Start the first process; who reads: name, version and sha256.
+
+        Parameters
+        ----------
+        all_at_once : bool
+            Whether the others are to be started meanwhile, and not when they are needed.
+
+        Raises
+        ------
+        EndplateError
+            If it cannot be started, as without networks.
+        """
+        for cell in self.cells[1:] if all_at_once else ():
+            threading.Thread(target=_start_quietly, args=(cell,), daemon=True).start()
+        return self.cells[0].start()
+
     def run(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """Outcomes as they come. An error that concerns all films is raised."""
         waiting: queue.Queue[Task | None] = queue.Queue()
@@ -66,6 +84,12 @@ class LocalEngine:
         """End all processes."""
         for cell in self.cells:
             cell.close()
+
+
+def _start_quietly(cell: Isolated) -> None:
+    """Start a process; what goes wrong shows when it is asked to read."""
+    with contextlib.suppress(EndplateError, OSError):
+        cell.start()
 
 
 def _feed(source: Iterator[Task], waiting: "queue.Queue[Task | None]") -> int:

@@ -84,6 +84,8 @@ class Isolated:
     def __init__(self, setup: CellSetup) -> None:
         self.setup = setup
         self._running: _Process | None = None
+        self._starting = threading.Lock()
+        self._who: dict[str, str] = {}
         self._closed = False
 
     def read(self, task: Task) -> Outcome:
@@ -98,7 +100,7 @@ class Isolated:
         for _ in range(_TRIES):
             if self._closed:
                 return Outcome(task.number, None, "crashed", "The batch was stopped.")
-            running = self._running or self._start()
+            running = self._started()
             answer = running.ask({"task": task.to_dict()}, self.setup.time_limit)
             if answer is None:
                 self._drop()
@@ -113,27 +115,32 @@ class Isolated:
         return Outcome(task.number, None, "crashed", f"Reading it ended the worker ({how}).")
 
     def start(self) -> dict[str, str]:
-        """Start the process now; who reads: name, version and sha256."""
-        running = self._running = _Process.start()
+        """Start the process now unless it runs; who reads: name, version and sha256."""
+        self._started()
+        return self._who
+
+    def _started(self) -> _Process:
+        """The running process, one that another thread is just starting too."""
+        with self._starting:
+            if self._running is None:
+                self._running = self._start()
+            return self._running
+
+    def _start(self) -> _Process:
+        running = _Process.start()
         answer = running.ask({"setup": self.setup.to_dict()}, _START_LIMIT)
-        if answer is None or answer is _GONE:
-            status = self._drop()
+        if answer is None or answer is _GONE or "error" in answer or self._closed:
+            status = running.end()
+            if isinstance(answer, dict) and "error" in answer:
+                raise InputError(answer["error"])
             raise EndplateError(f"a worker of the batch cannot be started (status {status})")
-        if "error" in answer:
-            self._drop()
-            raise InputError(answer["error"])
-        who: dict[str, str] = answer["ready"]
-        return who
+        self._who = answer["ready"]
+        return running
 
     def close(self) -> None:
         """End the process, from any thread."""
         self._closed = True
         self._drop()
-
-    def _start(self) -> _Process:
-        self.start()
-        assert self._running is not None, "just started"
-        return self._running
 
     def _drop(self) -> int:
         running, self._running = self._running, None

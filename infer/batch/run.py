@@ -18,7 +18,6 @@ from endplate.imaging.scan import ScanPosition, scan
 from endplate.imaging.scan_entry import Entry, Fault
 from endplate.imaging.select import Selection, load_selection
 from endplate.infer.batch.engine import Engine, LocalEngine
-from endplate.infer.batch.isolate import Isolated
 from endplate.infer.batch.journal import Journal
 from endplate.infer.batch.options import BatchOptions
 from endplate.infer.batch.outputs import BatchResult, load_packages, write_outputs
@@ -125,16 +124,17 @@ class _Run:
     selection: Selection
     journal: Journal
     progress: Reports
+    local: LocalEngine | None = None
     engine: Engine | None = None
-    first: Isolated | None = None
 
     def run(self) -> BatchResult:
         """All parts; each takes up what an earlier call left."""
         begun = datetime.now(UTC)
         setup = self._setup(begun)
         # Before the scan, so that missing networks are told at once.
-        self.first = Isolated(setup)
-        who = self.first.start()
+        self.local = LocalEngine(setup, self.options.worker_count if self._here else 1)
+        unread = not self.journal.about("scanned") or self.journal.counts()["waiting"] > 0
+        who = self.local.start(all_at_once=unread)
         self._check_same("identity", self.options.identity(self.selection.text, who["sha256"]))
         if self.options.results:
             self._check_same("of results", {"root of identifiers": self.options.uid_root})
@@ -155,8 +155,8 @@ class _Run:
         """End all workers."""
         if self.engine is not None:
             self.engine.close()
-        if self.first is not None:
-            self.first.close()
+        if self.local is not None:
+            self.local.close()
 
     def _setup(self, begun: datetime) -> CellSetup:
         options = self.options
@@ -280,10 +280,13 @@ class _Run:
             from endplate.infer.batch.dask_engine import DaskEngine
 
             return DaskEngine(setup, options.workers, options.scheduler)
-        assert self.first is not None, "started before the scan"
-        engine = LocalEngine(setup, options.worker_count)
-        engine.cells[0], self.first = self.first, None
-        return engine
+        assert self.local is not None, "started before the scan"
+        return self.local
+
+    @property
+    def _here(self) -> bool:
+        """Whether films are read on this machine alone."""
+        return self.options.engine == "local"
 
     def _note_time(self, begun: datetime) -> None:
         """Add the time of this call to that of earlier ones."""

@@ -1,7 +1,7 @@
 """What all measurement groups of a structured report share."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -31,6 +31,8 @@ class GroupContext:
     film: Film
     uids: UidMaker
     time_point: str | None = None
+    lines: dict[tuple[str, Code], bytes] = field(default_factory=dict)
+    """Lines between which was measured, as items: many measures share them."""
 
     @cached_property
     def bodies(self) -> Mapping[str, Vertebra]:

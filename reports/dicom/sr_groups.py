@@ -180,13 +180,22 @@ def _lines(context: GroupContext, m: Measurement) -> Iterator[bytes]:
     """The lines between which was measured, as far as their points were seen."""
     purpose = STANDARD_CODES["arm" if m.unit == "deg" else "source"]
     for landmark in m.between:
-        name, _, level = landmark.rstrip(")").partition("(")
-        body = context.bodies.get(level)
-        if name not in LINES or body is None:
-            continue
-        points = np.array([body.point(p) for p in LINES[name][0]])
-        if np.isfinite(points).all():
-            yield content.region(INFERRED, purpose, "POLYLINE", _shifted(points), context.source)
+        key = landmark, purpose
+        if key not in context.lines:
+            context.lines[key] = _line(context, landmark, purpose)
+        yield context.lines[key]
+
+
+def _line(context: GroupContext, landmark: str, purpose: Code) -> bytes:
+    """A line of a body, nothing where a point of it was not seen."""
+    name, _, level = landmark.rstrip(")").partition("(")
+    body = context.bodies.get(level)
+    if name not in LINES or body is None:
+        return b""
+    points = np.array([body.point(p) for p in LINES[name][0]])
+    if not np.isfinite(points).all():
+        return b""
+    return content.region(INFERRED, purpose, "POLYLINE", _shifted(points), context.source)
 
 
 def _shifted(points: FloatArray) -> FloatArray:
