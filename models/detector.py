@@ -1,6 +1,7 @@
 """The first network: finds the vertebrae on the whole film (torch only)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +39,9 @@ class Detector(nn.Module):
     Output ``film``, (B, 6): logits of lateral, frontal, other; facing right; contrast
     inverted; metal.
     """
+
+    #: Weights whose inputs are the same channels twice, see `endplate.train.widen`.
+    pooled_weights: ClassVar[tuple[str, ...]] = ("film.0.weight",)
 
     def __init__(self, config: DetectorConfig) -> None:
         super().__init__()

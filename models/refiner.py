@@ -1,6 +1,7 @@
 """The second network: six points and implants of one vertebra in a crop (torch only)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
@@ -32,6 +33,9 @@ class Refiner(nn.Module):
     of `POINTS`, a softmax over each map is the probability of the point's place; and (B, 2)
     logits of `MARKS`: whether the vertebra in the middle holds cement or metal.
     """
+
+    #: Weights whose inputs are the same channels twice, see `endplate.train.widen`.
+    pooled_weights: ClassVar[tuple[str, ...]] = ("marks.weight",)
 
     def __init__(self, config: RefinerConfig) -> None:
         super().__init__()

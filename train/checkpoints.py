@@ -7,12 +7,18 @@ import torch
 from torch import Tensor, nn
 
 from endplate.errors import InputError
+from endplate.train.widen import widen
 
 __all__ = ["load_weights", "resume"]
 
 
-def load_weights(model: nn.Module, path: Path) -> None:
+def load_weights(model: nn.Module, path: Path, *, narrower: bool = False) -> None:
     """Start a network with the averaged weights of another run.
+
+    Parameters
+    ----------
+    narrower : bool
+        The other network has fewer channels; see `endplate.train.widen.widen`.
 
     Raises
     ------
@@ -22,6 +28,14 @@ def load_weights(model: nn.Module, path: Path) -> None:
     if not path.is_file():
         raise InputError(f"{path}: no such checkpoint (model.pt of an earlier run)")
     saved = _read_checkpoint(path, torch.device("cpu"))
+    if narrower:
+        try:
+            widen(model, saved["weights"], getattr(model, "pooled_weights", ()))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path}: not a checkpoint of endplate train") from error
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from error
+        return
     try:
         found = model.load_state_dict(saved["weights"], strict=False)
     except (KeyError, RuntimeError) as error:

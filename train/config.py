@@ -26,12 +26,13 @@ class TrainConfig:
 
     `task` is ``detector`` or ``refiner``; `fold` leaves out that fifth (or `folds`-th) of the
     subjects, null trains on all; `subjects` takes at most so many of each set that is split by
-    subject, null takes all.
+    subject, null takes all. With `widen`, `start_from` may be a run of a narrower network.
     """
 
     task: str = "detector"
     out: str = "runs/detector"
     start_from: str | None = None
+    widen: bool = False
     fold: int | None = None
     folds: int = 5
     subjects: int | None = None

@@ -102,6 +102,7 @@ def fit(
     out: Path,
     *,
     start_from: Path | None = None,
+    widen: bool = False,
     provenance: dict[str, Any] | None = None,
     quiet: bool = False,
 ) -> TrainResult:
@@ -114,6 +115,8 @@ def fit(
         events and ``progress.jsonl``.
     start_from : Path or None
         ``model.pt`` of another run whose weights to start with.
+    widen : bool
+        That run's network is narrower, see `endplate.train.widen`.
     provenance : dict or None
         Saved inside ``model.pt``: configuration, data checksums.
 
@@ -132,7 +135,7 @@ def fit(
         torch.set_num_threads(config.threads)
     model = task.build_model().to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if start_from is not None:
-        load_weights(model, start_from)
+        load_weights(model, start_from, narrower=widen)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=config.rate, weight_decay=config.weight_decay

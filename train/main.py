@@ -48,7 +48,9 @@ def train(overrides: list[str]) -> int:
         "overrides": overrides,
     }
     start = Path(config.start_from) if config.start_from else None
-    result = fit(task, config.loop, out, start_from=start, provenance=provenance)
+    result = fit(
+        task, config.loop, out, start_from=start, widen=config.widen, provenance=provenance
+    )
     if lead:
         print(
             f"trained {config.task}: {result.steps} steps in {result.seconds / 60:.1f} min,"

@@ -76,9 +76,15 @@ def config(**settings) -> LoopConfig:
 
 
 def run(
-    out: Path, task: Plain | None = None, start_from: Path | None = None, **settings
+    out: Path,
+    task: Plain | None = None,
+    start_from: Path | None = None,
+    widen: bool = False,
+    **settings,
 ) -> TrainResult:
-    return fit(task or Plain(), config(**settings), out, start_from=start_from, quiet=True)
+    return fit(
+        task or Plain(), config(**settings), out, start_from=start_from, widen=widen, quiet=True
+    )
 
 
 def weights(result: TrainResult) -> dict[str, Tensor]:
@@ -167,6 +173,19 @@ def test_a_run_may_start_from_the_weights_of_another(tmp_path):
     learnt = dict(Plain().build_model().named_parameters())
     for name in learnt:
         torch.testing.assert_close(weights(second)[name], weights(first)[name])
+
+
+def test_a_run_may_start_from_a_narrower_network(tmp_path):
+    first = run(tmp_path / "first")
+    wider = Plain(width=6)
+    with pytest.raises(InputError, match="does not fit this network"):
+        run(tmp_path / "second", wider, start_from=first.checkpoint)
+    second = run(
+        tmp_path / "second", wider, start_from=first.checkpoint, widen=True, steps=1, rate=0.0
+    )
+    torch.testing.assert_close(weights(second)["0.weight"][:4], weights(first)["0.weight"])
+    with pytest.raises(InputError, match=r"model\.pt: cannot be widened"):
+        run(tmp_path / "third", start_from=second.checkpoint, widen=True)
 
 
 class WithHead(Plain):
