@@ -103,6 +103,9 @@ def rebuild_series(
     output.mkdir(parents=True, exist_ok=True)
     if landmarks_mm is None:
         films = _kept(output, plan) if keep_films else write_cohort(output, plan, workers)
+        if keep_films:
+            # the table follows from the plan: it need not have been kept
+            write_clinical(output / "clinical.csv", plan)
         readings = _score(films, output / "readings")
     else:
         write_clinical(output / "clinical.csv", plan)
@@ -214,7 +217,7 @@ def _kept(output: Path, plan: "Sequence[PlannedSubject]") -> Path:
     films = output / "films"
     found = {p.name for p in films.rglob("*.dcm")}
     wanted = {f"{s.subject}-{v.day:%Y%m%d}.dcm" for s in plan for v in s.visits if v.seen}
-    if found != wanted or not (output / "clinical.csv").is_file():
+    if found != wanted:
         raise InputError(
             f"{films}: holds {len(found & wanted)} of the {len(wanted)} films of this plan and"
             f" {len(found - wanted)} others; leave out --keep-films to make them"
