@@ -71,7 +71,7 @@ class AccuracyConfig:
     threads: int = 0
     films: int = 200
     seed: int = 700_000
-    subjects: int = 60
+    subjects: int = 150
     workers: int = 1
 
 
