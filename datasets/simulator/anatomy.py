@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from endplate.datasets.simulator.cement import Cement
 from endplate.geometry.landmarks import FloatArray
 
 __all__ = ["Body", "SpineModel", "rotation"]
@@ -55,8 +56,8 @@ class Body:
         Density of an impacted band under the superior endplate, relative; 0 for none.
     fracture : str
         ``""`` or the type of the fracture.
-    cement : bool
-        Whether the body holds cement.
+    cement : Cement or None
+        What the body was filled with.
     """
 
     level: str
@@ -82,7 +83,7 @@ class Body:
     step: float = 0.0
     crease: float = 0.0
     fracture: str = ""
-    cement: bool = False
+    cement: Cement | None = None
 
     @property
     def size(self) -> float:

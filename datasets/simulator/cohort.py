@@ -13,9 +13,11 @@ from endplate.datasets.coco_writer import write_annotations
 from endplate.datasets.film import AnnotatedFilm
 from endplate.datasets.film_annotation import FilmAnnotation
 from endplate.datasets.film_files import each
-from endplate.datasets.simulator.anatomy import SpineModel, rotation
+from endplate.datasets.simulator.anatomy import Body, SpineModel, rotation
+from endplate.datasets.simulator.cement import Cement
+from endplate.datasets.simulator.cement_draw import draw_cement
 from endplate.datasets.simulator.cohort_plan import PlannedSubject, PlannedVisit
-from endplate.datasets.simulator.compose import Subject, compose
+from endplate.datasets.simulator.compose import Subject, cement_record, compose
 from endplate.datasets.simulator.detector import draw_look
 from endplate.datasets.simulator.dicom import write_dicom
 from endplate.datasets.simulator.draw import draw_spine
@@ -60,24 +62,37 @@ def subject_at(
     kind = "burst" if planned.fracture_type.startswith("A3") else "wedge"
     broken = break_body(rng, spine, planned.level, kind, 0.3, lost_behind).body(planned.level)
     assert broken is not None  # no variants: the level exists
-    depth = (broken.depth_superior + broken.depth_inferior) / 2
-    front = broken.posterior - 2 * depth * np.tan(np.deg2rad(visit.kyphosis_deg) / 2)
+    changed = _wedged(broken, visit.kyphosis_deg)
     treated = visit.name != "pre"
-    changed = replace(
-        broken,
-        anterior=float(front),
-        step=0.0 if treated else broken.step,
-        crease=0.0 if treated else broken.crease,
-        cement=treated,
-    )
+    if treated:
+        changed = replace(changed, step=0.0, crease=0.0, cement=_cement(planned, broken))
     spine = with_body(spine, changed, share=0.75)
     seen_on = [planned.seed, _STREAM, [v.name for v in planned.visits].index(visit.name)]
     spine = _with_posture(np.random.default_rng(seen_on), spine)
     spine = replace(spine, standing=visit.position == "standing")
     hardware = Hardware()
     if treated and planned.technique == "kyphoplasty_fixation":
-        hardware = draw_hardware(np.random.default_rng([planned.seed, _STREAM, 99]), spine)
+        own = np.random.default_rng([planned.seed, _STREAM, 99])
+        hardware = draw_hardware(own, spine, "screws")
     return Subject(spine, hardware)
+
+
+def _wedged(body: Body, kyphosis_deg: float) -> Body:
+    """`body` with the anterior height that makes its wedge so many degrees."""
+    depth = (body.depth_superior + body.depth_inferior) / 2
+    front = body.posterior - 2 * depth * np.tan(np.deg2rad(kyphosis_deg) / 2)
+    return replace(body, anterior=float(front))
+
+
+def _cement(planned: PlannedSubject, broken: Body) -> Cement:
+    """The cement of a subject, the same at all visits after the operation.
+
+    It fits into the body as it is when most height is lost again: what is hard does not shrink.
+    """
+    worst = max(v.kyphosis_deg for v in planned.visits if v.name != "pre")
+    body = replace(_wedged(broken, worst), step=0.0)
+    rng = np.random.default_rng([planned.seed, _STREAM, 77])
+    return draw_cement(rng, body, planned.cement, planned.leak)
 
 
 def _with_posture(rng: np.random.Generator, spine: SpineModel) -> SpineModel:
@@ -160,7 +175,8 @@ def visit_annotation(
             points = points * [-1.0, 1.0] + [columns - 1.0, 0.0]
         if _inside(points, rows, columns):
             metal = body.level in subject.hardware.screw_levels
-            seen.append(Vertebra(body.level, points, hardware=metal, cement=body.cement))
+            cemented = body.cement is not None
+            seen.append(Vertebra(body.level, points, hardware=metal, cement=cemented))
     return FilmAnnotation(
         file_name=_film_name(planned, visit),
         width=columns,
@@ -174,6 +190,7 @@ def visit_annotation(
             "position": visit.position,
             "study_date": visit.day.strftime("%Y%m%d"),
             "time_point": visit.name,
+            "cement": cement_record(subject.spine),
         },
     )
 

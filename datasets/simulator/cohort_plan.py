@@ -102,6 +102,8 @@ class CohortPlan:
         Mean loss in all other groups.
     missed : float
         Share of late visits that are missed.
+    leak : float
+        Share of subjects whose cement leaked.
     """
 
     before_deg: float = 13.3
@@ -110,6 +112,7 @@ class CohortPlan:
     loss_deg: float = 4.0
     loss_elsewhere_deg: float = 0.3
     missed: float = 0.06
+    leak: float = 0.22
 
 
 def plan_cohort(
@@ -172,7 +175,7 @@ def _subject(rng: np.random.Generator, i: int, seed: int, plan: CohortPlan) -> P
         fracture_type=kind,
         technique=technique,
         cement=cement,
-        leak=bool(rng.random() < 0.22),
+        leak=bool(rng.random() < plan.leak),
         operation=operation,
         return_to_work=bool(rng.random() < 0.95) if works else None,
         dropout="moved away" if gone < len(VISITS) else "",

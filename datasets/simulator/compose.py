@@ -13,10 +13,11 @@ from endplate.datasets.on_film import corner_list, sorted_out
 from endplate.datasets.simulator import overlay
 from endplate.datasets.simulator.anatomy import Body, SpineModel
 from endplate.datasets.simulator.body import body_slabs
+from endplate.datasets.simulator.cement_draw import fill_bodies
 from endplate.datasets.simulator.detector import Look, expose, finish, trabecular_texture
 from endplate.datasets.simulator.discs import vacuum_slabs
 from endplate.datasets.simulator.draw import draw_spine
-from endplate.datasets.simulator.hardware import Hardware, draw_cement, draw_hardware, metal_map
+from endplate.datasets.simulator.hardware import Hardware, draw_hardware, metal_map
 from endplate.datasets.simulator.pathology import draw_fracture
 from endplate.datasets.simulator.posterior import posterior_slabs
 from endplate.datasets.simulator.projection import Camera, Map, render_slabs, render_tubes
@@ -28,7 +29,7 @@ from endplate.datasets.simulator.truth import project_body
 from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.levels import LEVELS
 
-__all__ = ["Subject", "compose", "draw_subject"]
+__all__ = ["Subject", "cement_record", "compose", "draw_subject"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,8 +49,10 @@ def draw_subject(rng: np.random.Generator, settings: SimulatorSettings) -> Subje
     metal = rng.random() < settings.hardware
     if metal:
         hardware = draw_hardware(rng, spine)
-    if rng.random() < (0.3 if metal else settings.cement):
-        spine = draw_cement(rng, spine)
+    cemented = rng.random() < (0.3 if metal else settings.cement)
+    # cement comes after the balloons
+    if cemented and hardware.kind != "balloon":
+        spine = fill_bodies(rng, spine, settings)
     return Subject(spine, hardware)
 
 
@@ -151,8 +154,9 @@ def _landmarks(camera: Camera, subject: Subject) -> list[tuple[str, Vertebra]]:
     for body in (*subject.spine.bodies, subject.spine.sacrum):
         level = body.level if body.level in LEVELS else "C7"
         points = project_body(camera, body)
+        cemented = body.cement is not None
         out.append(
-            (body.level, Vertebra(level, points, hardware=body.level in metal, cement=body.cement))
+            (body.level, Vertebra(level, points, hardware=body.level in metal, cement=cemented))
         )
     return out
 
@@ -217,5 +221,19 @@ def _attributes(subject: Subject, camera: Camera) -> dict[str, Any]:
             if b.fracture
         ],
         "hardware": subject.hardware.kind,
-        "cement_levels": [b.level for b in subject.spine.bodies if b.cement],
+        "cement_levels": [b.level for b in subject.spine.bodies if b.cement is not None],
+        "cement": cement_record(subject.spine),
     }
+
+
+def cement_record(spine: SpineModel) -> list[dict[str, Any]]:
+    """Level, kind and leaks of each body that holds cement."""
+    return [
+        {
+            "level": b.level,
+            "kind": b.cement.kind,
+            "leaks": [{"kind": x.kind, "place": x.place} for x in b.cement.leaks],
+        }
+        for b in spine.bodies
+        if b.cement is not None
+    ]

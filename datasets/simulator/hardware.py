@@ -1,15 +1,16 @@
-"""Metal and cement: pedicle screws with rods, cages, and bone cement."""
+"""Metal: pedicle screws with rods, plates, cages, balloon tamps. Cement is added to its map."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from endplate.datasets.simulator.anatomy import Body, SpineModel
+from endplate.datasets.simulator.cement_draw import render_cement
 from endplate.datasets.simulator.projection import Camera, Map, as_map
 from endplate.geometry.landmarks import FloatArray
 
-__all__ = ["Hardware", "draw_cement", "draw_hardware", "metal_map"]
+__all__ = ["Hardware", "draw_hardware", "metal_map"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +53,16 @@ def _index_level(spine: SpineModel, rng: np.random.Generator) -> int:
     return int(rng.integers(low, high))
 
 
-def draw_hardware(rng: np.random.Generator, spine: SpineModel) -> Hardware:
-    """Screws and rods around the broken body, or a plate, or balloon tamps inside the body."""
+def draw_hardware(
+    rng: np.random.Generator, spine: SpineModel, wanted: str | None = None
+) -> Hardware:
+    """Screws and rods around the broken body, or a plate, or balloon tamps inside the body.
+
+    `wanted` is the kind of `Hardware`, None to draw it.
+    """
     at = _index_level(spine, rng)
     kind = str(rng.choice(["screws", "plate", "balloon"], p=(0.82, 0.08, 0.10)))
+    kind = wanted or kind
     if kind == "plate":
         return _plate(rng, spine, at)
     if kind == "balloon":
@@ -142,27 +149,16 @@ def _cage(spine: SpineModel, i: int) -> FloatArray:
     return np.vstack([a, b])
 
 
-def draw_cement(rng: np.random.Generator, spine: SpineModel) -> SpineModel:
-    """Mark the broken bodies, or one at random, as cemented."""
-    broken = [b.level for b in spine.bodies if b.fracture]
-    if not broken:
-        broken = [
-            str(rng.choice([b.level for b in spine.bodies if b.level in ("T12", "L1", "L2")]))
-        ]
-    bodies = tuple(replace(b, cement=True) if b.level in broken else b for b in spine.bodies)
-    return replace(spine, bodies=bodies)
-
-
 def metal_map(
     camera: Camera, spine: SpineModel, hardware: Hardware, rng: np.random.Generator
 ) -> Map | None:
     """(rows, columns) attenuation of metal and cement, None if there is none."""
-    cemented = [b for b in spine.bodies if b.cement]
+    cemented = [b for b in spine.bodies if b.cement is not None]
     if not hardware.kind and not cemented:
         return None
     out = np.zeros(camera.shape, np.float32)
     for body in cemented:
-        _cement(camera, body, out, rng)
+        render_cement(camera, body, out)
     for line in hardware.rods:
         _bar(camera, line, 2.9, 1.4, out)
     for head, tip in hardware.screws:
@@ -210,23 +206,3 @@ def _bulb(
     box = (tuple(map(float, at)), tuple(map(float, 2 * size)), angle)
     cv2.ellipse(mask, box, float(rng.uniform(0.5, 1.2)), -1)
     np.add(out, mask, out=out)
-
-
-def _cement(camera: Camera, body: Body, out: Map, rng: np.random.Generator) -> None:
-    mask = np.zeros(camera.shape, np.float32)
-    for _ in range(int(rng.integers(6, 18))):
-        local = rng.normal(0, 1, 3) * [0.16 * body.depth_superior, 0.15 * body.anterior, 8.0]
-        local[0] += 0.08 * body.depth_superior
-        at = camera.project(body.to_subject(local))
-        radius = rng.uniform(2.0, 6.0) / camera.pixel_mm
-        cv2.circle(
-            mask,
-            tuple(int(v) for v in np.round(at * 16)),
-            round(radius * 16),
-            1.0,
-            -1,
-            cv2.LINE_8,
-            4,
-        )
-    rough = cv2.GaussianBlur(mask, (0, 0), max(0.5, 0.8 / camera.pixel_mm))
-    out += rough * np.float32(rng.uniform(0.6, 1.6))

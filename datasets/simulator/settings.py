@@ -15,6 +15,8 @@ _SHARES: Final[tuple[str, ...]] = (
     "severe",
     "hardware",
     "cement",
+    "calcium_phosphate",
+    "leak",
     "scoliosis",
     "listhesis",
     "degenerative",
@@ -45,6 +47,11 @@ class SimulatorSettings:
         Fraction of subjects with a fracture, with metal, with cement alone, with a lateral
         curve, with a slip, with spurs and narrowed discs, and with T13, L6 or eleven thoracic
         vertebrae.
+    calcium_phosphate : float
+        Share of calcium phosphate among cements, the rest being acrylic (0.4 is assumed; in the
+        published series the cement went by age).
+    leak : float
+        Share of cemented subjects whose cement leaked; 22 % in the published series.
     severe : float
         Fraction of wedge and burst fractures that lose half of the anterior height or more.
     edge_enhanced : float
@@ -59,6 +66,8 @@ class SimulatorSettings:
     severe: float = 0.0
     hardware: float = 0.12
     cement: float = 0.06
+    calcium_phosphate: float = 0.4
+    leak: float = 0.22
     scoliosis: float = 0.25
     listhesis: float = 0.25
     degenerative: float = 0.5
