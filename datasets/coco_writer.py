@@ -1,7 +1,7 @@
 """Writing annotated films as COCO keypoints in the six-point form."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from endplate.errors import AnnotationError
 from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.levels import POINTS
 
-__all__ = ["write_annotations"]
+__all__ = ["join_annotations", "write_annotations"]
 
 
 def write_annotations(path: str | Path, films: Iterable[FilmAnnotation | AnnotatedFilm]) -> None:
@@ -28,6 +28,30 @@ def write_annotations(path: str | Path, films: Iterable[FilmAnnotation | Annotat
         images.append(_image_entry(image_id, film))
         for vertebra in film.vertebrae:
             annotations.append(_annotation_entry(len(annotations) + 1, image_id, vertebra))
+    _write(path, images, annotations)
+
+
+def join_annotations(path: str | Path, parts: Sequence[str | Path]) -> None:
+    """Write one file from several of `write_annotations`, the same as if it had been written at
+    once; images and annotations are numbered anew.
+    """
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for part in parts:
+        document = json.loads(Path(part).read_text(encoding="utf-8"))
+        numbers = {}
+        for image in document["images"]:
+            numbers[image["id"]] = len(images) + 1
+            images.append(image | {"id": len(images) + 1})
+        for entry in document["annotations"]:
+            new = {"id": len(annotations) + 1, "image_id": numbers[entry["image_id"]]}
+            annotations.append(entry | new)
+    _write(path, images, annotations)
+
+
+def _write(
+    path: str | Path, images: list[dict[str, Any]], annotations: list[dict[str, Any]]
+) -> None:
     skeleton = [[i + 1, (i + 1) % 6 + 1] for i in range(6)]
     document = {
         "info": {"description": "Vertebral six-point morphometry", "version": "1"},

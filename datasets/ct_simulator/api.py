@@ -9,14 +9,14 @@ from typing import Final, Literal
 
 import numpy as np
 
-from endplate.datasets.coco_writer import write_annotations
 from endplate.datasets.ct_simulator.deform import draw_deformation
 from endplate.datasets.ct_simulator.film import radiograph
 from endplate.datasets.ct_simulator.slab import slab_film
 from endplate.datasets.ct_simulator.source import CtSource, load_source
 from endplate.datasets.film import AnnotatedFilm
 from endplate.datasets.film_annotation import FilmAnnotation
-from endplate.datasets.film_files import annotation_of, each, write_image
+from endplate.datasets.film_files import annotation_of, write_image
+from endplate.datasets.film_set import write_set
 from endplate.errors import InputError, UnknownName
 
 __all__ = ["KINDS", "CtPair", "read_pairs", "simulate_ct_film", "simulate_ct_set", "source_of"]
@@ -87,7 +87,7 @@ def simulate_ct_film(
     rng = np.random.default_rng([seed, _STREAM, KINDS.index(kind)])
     deformation = draw_deformation(rng, source, fractured)
     make = radiograph if kind == "film" else slab_film
-    return make(rng, source, deformation, f"{pair.name}-{kind}-{seed}")
+    return make(rng, source, deformation, _name(pair, kind, seed))
 
 
 def simulate_ct_set(
@@ -100,6 +100,8 @@ def simulate_ct_set(
     workers: int = 1,
 ) -> Path:
     """Write `count` films or slabs of each CT with their landmarks.
+
+    A run that was interrupted goes on where it stopped when it is called again in the same way.
 
     Returns
     -------
@@ -119,11 +121,21 @@ def simulate_ct_set(
         raise UnknownName("kind", kind, KINDS)
     folder = Path(out_dir)
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    jobs = [(pair, s) for pair in pairs for s in range(seed, seed + count)]
+    jobs = {_name(pair, kind, s): (pair, s) for pair in pairs for s in range(seed, seed + count)}
     one = partial(_write_one, folder=folder, kind=kind, fractured=fractured)
-    path = folder / "annotations.json"
-    write_annotations(path, list(each(one, jobs, workers, chunk=8)))
-    return path
+    files = {p.name: [_state(p.ct), _state(p.labels)] for p in pairs}
+    request = {"source": "ct", "kind": kind, "fractured": fractured, "cts": files}
+    return write_set(folder, jobs, one, request, workers, chunk=8)
+
+
+def _name(pair: CtPair, kind: Kind, seed: int) -> str:
+    return f"{pair.name}-{kind}-{seed}"
+
+
+def _state(path: str) -> list[int]:
+    """Size and time of a file: another CT of the same name is seen."""
+    found = Path(path).stat()
+    return [found.st_size, found.st_mtime_ns]
 
 
 def _write_one(

@@ -1,16 +1,16 @@
 """Making simulated films and sets of them."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from endplate.datasets.coco_writer import write_annotations
 from endplate.datasets.film import AnnotatedFilm
 from endplate.datasets.film_annotation import Facing, FilmAnnotation
-from endplate.datasets.film_files import annotation_of, each, write_image
+from endplate.datasets.film_files import annotation_of, write_image
+from endplate.datasets.film_set import write_set
 from endplate.datasets.simulator.compose import compose, draw_subject
 from endplate.datasets.simulator.detector import draw_look
 from endplate.datasets.simulator.dicom import write_dicom
@@ -78,6 +78,8 @@ def simulate_set(
 ) -> Path:
     """Write `count` films of the seeds `seed`, `seed` + 1, ... with their landmarks.
 
+    A run that was interrupted goes on where it stopped when it is called again in the same way.
+
     Parameters
     ----------
     out_dir : path
@@ -110,10 +112,9 @@ def simulate_set(
     if dicom:
         (folder / "dicom").mkdir(exist_ok=True)
     one = partial(_write_one, folder=folder, settings=settings, dicom=dicom)
-    annotations = list(each(one, range(seed, seed + count), workers, chunk=4))
-    path = folder / "annotations.json"
-    write_annotations(path, annotations)
-    return path
+    jobs = {f"sim-{s}": s for s in range(seed, seed + count)}
+    request = {"source": "parametric", "settings": asdict(settings), "dicom": dicom}
+    return write_set(folder, jobs, one, request, workers, chunk=4)
 
 
 def _write_one(seed: int, folder: Path, settings: SimulatorSettings, dicom: bool) -> FilmAnnotation:
