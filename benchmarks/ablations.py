@@ -40,6 +40,8 @@ JUDGED: Final = ("T10", "T11", "T12", "L1", "L2", "L3", "L4", "L5")
 #: Spread of the places that the refiner starts from: depths, degrees, logarithm of the scale.
 SHIFT, TURN, SCALE = 0.06, 5.0, 0.06
 NARROW = "refiner.channels=[10,16,24,32,48] refiner.width=20"
+#: Of all rows but those of the width; the shipped refiner is wider than that.
+BASE = "refiner.channels=[20,32,48,64,96] refiner.width=40"
 WIDE = "refiner.channels=[30,48,72,96,144] refiner.width=60"
 
 
@@ -115,7 +117,8 @@ def work(variant: Variant, seed: int, fold: int | None, options: argparse.Namesp
     except FileExistsError:
         return
     where = [f"data={options.data}", f"simulated={options.simulated}"]
-    overrides = ["model=refiner", *variant.overrides.split(), *where]
+    width = "" if "refiner.channels" in variant.overrides else BASE
+    overrides = ["model=refiner", *variant.overrides.split(), *width.split(), *where]
     overrides += [f"loop.steps={STEPS}", f"loop.seed={seed}", f"out={run}", "loop.threads=1"]
     overrides += [] if fold is None else [f"fold={fold}"]
     start = time.monotonic()

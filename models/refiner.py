@@ -19,9 +19,9 @@ REFINER_OUTPUTS = ("heatmaps", "marks")
 class RefinerConfig:
     """Size of the refiner, and of its crop (pixels; body depths across)."""
 
-    channels: tuple[int, ...] = (20, 32, 48, 64, 96)
+    channels: tuple[int, ...] = (32, 48, 80, 112, 160)
     units: tuple[int, ...] = (1, 1, 1, 2, 2)
-    width: int = 40
+    width: int = 64
     crop: int = 128
     extent: float = 1.8
 
