@@ -11,44 +11,20 @@ from typing import Final
 
 import numpy as np
 
+from endplate.datasets.ct_simulator.fracture import (
+    BREAKABLE,
+    Fracture,
+    draw_fracture,
+    restored,
+)
 from endplate.datasets.ct_simulator.source import CtSource, SourceBody
 from endplate.geometry.landmarks import FloatArray
 
-__all__ = ["Deformation", "Fracture", "draw_deformation"]
+__all__ = ["Deformation", "draw_deformation"]
 
 #: Parts of the way between two centres at which the blend begins and ends: the disc.
 _BLEND: Final = (0.40, 0.60)
 _ROUNDS: Final = 10
-_BREAKABLE: Final = ("T10", "T11", "T12", "L1", "L2", "L3", "L4")
-
-
-@dataclass(frozen=True, slots=True)
-class Fracture:
-    """A body that lost height.
-
-    Parameters
-    ----------
-    level, kind : str
-        ``wedge``, ``biconcave`` or ``crush``.
-    loss : float
-        Largest part of the height that is lost, 0 to 1.
-    """
-
-    level: str
-    kind: str
-    loss: float
-
-    def left(self, front: FloatArray) -> FloatArray:
-        """Part of the height that is left at a place from -0.5 (back) to 0.5 (front)."""
-        across = np.clip(front, -0.5, 0.5)
-        if self.kind == "wedge":
-            lost = self.loss * (across + 0.5)
-        elif self.kind == "biconcave":
-            lost = self.loss * (1 - (2 * across) ** 2)
-        else:
-            lost = self.loss * (0.8 + 0.4 * across)
-        out: FloatArray = 1 - lost
-        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +67,7 @@ class Deformation:
                 continue
             own = (places[near] - centre) @ turn
             if self.fracture is not None and self.fracture.level == self.levels[i]:
-                own = _restored(own, body, self.fracture)
+                own = restored(own, body, self.fracture)
             out[near] += weights[near, i, None] * (own + body.centre)
         return out
 
@@ -119,18 +95,6 @@ class Deformation:
         return out
 
 
-def _restored(own: FloatArray, body: SourceBody, fracture: Fracture) -> FloatArray:
-    """Undo a fracture about the body's centre; `own` in the CT's axes."""
-    local = own @ body.axes.T
-    left = fracture.left(local[:, 1] / body.depth)
-    half = body.height / 2 * left
-    inside = np.abs(local[:, 2]) <= half
-    beyond = local[:, 2] + np.sign(local[:, 2]) * (body.height / 2 - half)
-    local[:, 2] = np.where(inside, local[:, 2] / left, beyond)
-    out: FloatArray = local @ body.axes
-    return out
-
-
 def draw_deformation(rng: np.random.Generator, source: CtSource, fractured: float) -> Deformation:
     """Draw how a spine is bent, turned and broken.
 
@@ -142,19 +106,18 @@ def draw_deformation(rng: np.random.Generator, source: CtSource, fractured: floa
     levels = tuple(source.bodies)
     bodies = tuple(source.bodies.values())
     fracture = None
-    open_to = [x for x in levels[1:-1] if x in _BREAKABLE]
+    open_to = [x for x in levels[1:-1] if x in BREAKABLE]
     if open_to and rng.random() < fractured:
-        kind = str(rng.choice(["wedge", "biconcave", "crush"], p=(0.6, 0.2, 0.2)))
-        fracture = Fracture(str(rng.choice(open_to)), kind, float(rng.uniform(0.1, 0.5)))
+        fracture = draw_fracture(rng, open_to)
     n = len(levels)
     place = np.linspace(0, 1, n)
     waves = [rng.normal(0, s) * np.sin(np.pi * (place * f + rng.random())) for s, f in _WAVES]
     flexed = waves[0] + waves[1] + rng.normal(0, np.deg2rad(0.8), n)
     tilted = waves[2] + rng.normal(0, np.deg2rad(0.6), n)
     turned = waves[3] + rng.normal(0, np.deg2rad(0.8), n)
-    if fracture is not None and fracture.kind == "wedge":
+    if fracture is not None and fracture.kind in ("wedge", "burst"):
         at = levels.index(fracture.level)
-        wedge = np.arctan2(fracture.loss * bodies[at].height, bodies[at].depth)
+        wedge = np.arctan2(fracture.wedging * bodies[at].height, bodies[at].depth)
         flexed[:at] += wedge * rng.uniform(0.4, 0.9)
         flexed[at] += wedge * rng.uniform(0.2, 0.45)
     turns = np.stack([_rotation(*a) for a in zip(flexed, tilted, turned, strict=True)])

@@ -63,9 +63,7 @@ def radiograph(
             "modality": "radiograph",
             "position": "recumbent",
             "magnification": round(camera.magnification, 4),
-            "fractures": []
-            if broken is None
-            else [{"level": broken.level, "type": broken.kind, "loss": round(broken.loss, 3)}],
+            "fractures": [] if broken is None else [broken.record()],
             "cut_bodies": {v.level: corner_list(v.points) for v in cut},
         },
     )

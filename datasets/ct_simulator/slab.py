@@ -107,7 +107,7 @@ def _landmarks(deformation: Deformation, slab: Slab) -> list[Vertebra]:
 
 def _attributes(deformation: Deformation, cut: Sequence[Vertebra]) -> dict[str, Any]:
     broken = deformation.fracture
-    fractures = [] if broken is None else [{"level": broken.level, "type": broken.kind}]
+    fractures = [] if broken is None else [broken.record()]
     return {
         "simulated": True,
         "source": "ct",

@@ -9,12 +9,9 @@ import pytest
 from endplate.datasets.coco import load_films
 from endplate.datasets.ct_simulator import api
 from endplate.datasets.ct_simulator.api import CtPair, read_pairs, simulate_ct_film
-from endplate.datasets.ct_simulator.deform import (
-    Deformation,
-    Fracture,
-    draw_deformation,
-)
+from endplate.datasets.ct_simulator.deform import Deformation, draw_deformation
 from endplate.datasets.ct_simulator.film import radiograph
+from endplate.datasets.ct_simulator.fracture import Fracture, draw_fracture
 from endplate.datasets.ct_simulator.resample import Grid, deformed_voxels
 from endplate.datasets.ct_simulator.slab import slab_film
 from endplate.datasets.ct_simulator.source import CtSource, load_source
@@ -65,7 +62,12 @@ def test_points_go_forth_as_voxels_go_back(source, seed):
 
 @pytest.mark.parametrize(
     ("kind", "front", "middle", "back"),
-    [("wedge", 0.6, 0.8, 1.0), ("biconcave", 1.0, 0.6, 1.0), ("crush", 0.6, 0.68, 0.76)],
+    [
+        ("wedge", 0.6, 0.8, 1.0),
+        ("biconcave", 1.0, 0.6, 1.0),
+        ("crush", 0.6, 0.68, 0.76),
+        ("burst", 0.6, 0.72, 0.84),
+    ],
 )
 def test_a_fracture_takes_the_height_that_it_says(source, kind, front, middle, back):
     deformed = still(source, Fracture("L1", kind, 0.4))
@@ -76,6 +78,71 @@ def test_a_fracture_takes_the_height_that_it_says(source, kind, front, middle, b
         return np.linalg.norm(p[[0, 1, 2]] - p[[5, 4, 3]], axis=1)
 
     np.testing.assert_allclose(heights(new) / heights(old), [front, middle, back], atol=0.05)
+
+
+def test_a_burst_body_bulges_into_the_canal_and_grows_wider(source):
+    burst = still(source, Fracture("L1", "burst", 0.3, bulge=6.0, swell=0.1))
+    at = burst.levels.index("L1")
+    body = burst.bodies[at]
+    depth, height = body.depth, body.height
+    # middle of the upper posterior wall, both sides, front, and a place behind the canal
+    local = np.array(
+        [
+            [0.0, -depth / 2, 0.2 * height],
+            [-0.62 * depth, 0.0, 0.0],
+            [0.62 * depth, 0.0, 0.0],
+            [0.0, depth / 2, 0.0],
+            [0.0, -depth / 2 - 40.0, 0.0],
+        ]
+    )
+    moved = (burst.forward(local @ body.axes + body.centre, at) - body.centre) @ body.axes.T
+    shift = moved - local
+    assert shift[0, 1] == pytest.approx(-6.0, abs=1.0)
+    assert shift[1, 0] == pytest.approx(-0.062 * depth, abs=0.4)
+    assert shift[2, 0] == pytest.approx(0.062 * depth, abs=0.4)
+    assert shift[3, 1] == pytest.approx(0.05 * depth, abs=0.4)
+    np.testing.assert_allclose(shift[4], 0.0, atol=0.05)
+    # the points go with their voxels: the upper back corner backwards, the lower one hardly
+    points = burst.forward(body.points, at) - body.points
+    back = points @ body.axes.T
+    assert back[2, 1] < -1.0
+    assert abs(back[3, 1]) < 0.5
+    neighbour = burst.levels.index("L3")
+    other = burst.bodies[neighbour].points
+    np.testing.assert_allclose(burst.forward(other, neighbour), other, atol=0.05)
+
+
+def test_the_bone_of_a_burst_body_lies_where_its_points_say(source):
+    burst = still(source, Fracture("L1", "burst", 0.2, bulge=6.0))
+    at = burst.levels.index("L1")
+    body = burst.bodies[at]
+    wall = body.centre + np.array([0.0, -body.depth / 2, 0.2 * body.height]) @ body.axes
+    behind = wall - 3.0 * body.axes[1]
+    step = np.full(3, 1.0)
+    grid = Grid.over(body.centre - 45, body.centre + 45, step)
+    i = tuple(np.rint((behind - grid.low) / step).astype(int))
+    whole, broken = (deformed_voxels(source, d, grid)[i] for d in (still(source), burst))
+    assert whole < 130 < 180 < broken
+
+
+def test_fractures_of_each_kind_are_drawn_and_only_bursts_bulge():
+    drawn = [draw_fracture(np.random.default_rng(s), ["L1", "L2"]) for s in range(60)]
+    kinds = [f.kind for f in drawn]
+    assert set(kinds) == {"wedge", "biconcave", "crush", "burst"}
+    assert 0.05 < np.mean([k == "burst" for k in kinds]) < 0.4
+    for fracture in drawn:
+        assert (fracture.bulge > 0) == (fracture.swell > 0) == (fracture.kind == "burst")
+        assert ("bulge_mm" in fracture.record()) == (fracture.kind == "burst")
+
+
+@pytest.mark.parametrize("loss", [0.1, 0.5])
+def test_the_hardest_burst_is_solved_forth_and_back(source, loss):
+    burst = still(source, Fracture("L1", "burst", loss, bulge=7.0, swell=0.1))
+    at = burst.levels.index("L1")
+    body = burst.bodies[at]
+    np.testing.assert_allclose(
+        burst.backward(burst.forward(body.points, at)), body.points, atol=0.25
+    )
 
 
 def test_the_voxels_of_a_deformed_body_lie_between_its_points(source):
