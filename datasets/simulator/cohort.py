@@ -73,7 +73,7 @@ def subject_at(
     hardware = Hardware()
     if treated and planned.technique == "kyphoplasty_fixation":
         own = np.random.default_rng([planned.seed, _STREAM, 99])
-        hardware = draw_hardware(own, spine, "screws")
+        hardware = draw_hardware(own, spine, "screws", cages=False)
     return Subject(spine, hardware)
 
 

@@ -48,7 +48,9 @@ def draw_subject(rng: np.random.Generator, settings: SimulatorSettings) -> Subje
     hardware = Hardware()
     metal = rng.random() < settings.hardware
     if metal:
-        hardware = draw_hardware(rng, spine)
+        hardware = draw_hardware(rng, spine, settings.implant)
+    if hardware.kind == "balloon":  # on the table of the theatre
+        spine = replace(spine, standing=False)
     cemented = rng.random() < (0.3 if metal else settings.cement)
     # cement comes after the balloons
     if cemented and hardware.kind != "balloon":

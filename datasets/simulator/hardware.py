@@ -54,15 +54,20 @@ def _index_level(spine: SpineModel, rng: np.random.Generator) -> int:
 
 
 def draw_hardware(
-    rng: np.random.Generator, spine: SpineModel, wanted: str | None = None
+    rng: np.random.Generator, spine: SpineModel, wanted: str = "any", cages: bool = True
 ) -> Hardware:
     """Screws and rods around the broken body, or a plate, or balloon tamps inside the body.
 
-    `wanted` is the kind of `Hardware`, None to draw it.
+    Parameters
+    ----------
+    wanted : str
+        The kind of `Hardware`; ``any`` to draw it.
+    cages : bool
+        Whether a cage may stand beside the screws (not after percutaneous fixation).
     """
     at = _index_level(spine, rng)
     kind = str(rng.choice(["screws", "plate", "balloon"], p=(0.82, 0.08, 0.10)))
-    kind = wanted or kind
+    kind = kind if wanted == "any" else wanted
     if kind == "plate":
         return _plate(rng, spine, at)
     if kind == "balloon":
@@ -87,11 +92,11 @@ def draw_hardware(
             [line[0] - run * rng.uniform(5, 14), line, line[-1] + run * rng.uniform(5, 14)]
         )
         rods.append(line)
-    cages: tuple[FloatArray, ...] = ()
-    if rng.random() < 0.15:
-        cages = (_cage(spine, min(at, len(spine.bodies) - 2)),)
+    between: tuple[FloatArray, ...] = ()
+    if cages and rng.random() < 0.15:
+        between = (_cage(spine, min(at, len(spine.bodies) - 2)),)
     return Hardware(
-        kind, tuple(spine.bodies[i].level for i in chosen), tuple(rods), tuple(screws), cages
+        kind, tuple(spine.bodies[i].level for i in chosen), tuple(rods), tuple(screws), between
     )
 
 

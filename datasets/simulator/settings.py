@@ -5,10 +5,12 @@ from typing import Final, Literal
 
 from endplate.errors import InputError, UnknownName
 
-__all__ = ["FIELDS_OF_VIEW", "SimulatorSettings"]
+__all__ = ["FIELDS_OF_VIEW", "IMPLANTS", "SimulatorSettings"]
 
 #: Ranges of the body that a film may show.
 FIELDS_OF_VIEW: Final[tuple[str, ...]] = ("lumbar", "thoracolumbar", "short", "whole")
+#: Kinds of metal, and a mixture of them.
+IMPLANTS: Final[tuple[str, ...]] = ("any", "screws", "plate", "balloon")
 
 _SHARES: Final[tuple[str, ...]] = (
     "fractured",
@@ -47,6 +49,9 @@ class SimulatorSettings:
         Fraction of subjects with a fracture, with metal, with cement alone, with a lateral
         curve, with a slip, with spurs and narrowed discs, and with T13, L6 or eleven thoracic
         vertebrae.
+    implant : str
+        Which metal: ``screws``, ``plate``, ``balloon`` (an intra-operative film with two inflated
+        balloon tamps), or ``any`` for a mixture.
     calcium_phosphate : float
         Share of calcium phosphate among cements, the rest being acrylic (0.4 is assumed; in the
         published series the cement went by age).
@@ -65,6 +70,7 @@ class SimulatorSettings:
     fractured: float = 0.4
     severe: float = 0.0
     hardware: float = 0.12
+    implant: Literal["any", "screws", "plate", "balloon"] = "any"
     cement: float = 0.06
     calcium_phosphate: float = 0.4
     leak: float = 0.22
@@ -84,8 +90,10 @@ class SimulatorSettings:
                 raise InputError(f"fields_of_view[{name!r}] is {weight}: expected 0 or more")
         if not sum(self.fields_of_view.values()) > 0:
             raise InputError("fields_of_view: all weights are 0, expected one above 0")
-        if self.view not in ("lateral", "frontal"):
-            raise UnknownName("view", self.view, ("lateral", "frontal"))
+        named = {"view": ("lateral", "frontal"), "implant": IMPLANTS}
+        for name, valid in named.items():
+            if getattr(self, name) not in valid:
+                raise UnknownName(name, getattr(self, name), valid)
         for name in _SHARES:
             share = getattr(self, name)
             if not 0 <= share <= 1:

@@ -173,6 +173,18 @@ def test_cement_moves_no_point_and_nothing_else_of_the_subject() -> None:
             np.testing.assert_array_equal(project_body(camera, a), project_body(camera, b))
 
 
+def test_balloons_are_in_the_theatre_before_the_cement() -> None:
+    settings = replace(PLAIN, fractured=1.0, hardware=1.0, cement=1.0, implant="balloon")
+    for seed in range(5):
+        subject = draw_subject(np.random.default_rng(seed), settings)
+        assert subject.hardware.kind == "balloon"
+        assert len(subject.hardware.balloons) == 2
+        assert not subject.spine.standing
+        assert not cement_record(subject.spine)
+    with pytest.raises(UnknownName, match="screws"):
+        replace(PLAIN, implant="nail")  # type: ignore[arg-type]
+
+
 def test_a_patient_has_the_planned_cement_and_the_same_cast_at_each_visit() -> None:
     plan = plan_cohort(12, seed=3, plan=CohortPlan(leak=0.5))
     assert {s.leak for s in plan} == {True, False}
@@ -188,6 +200,7 @@ def test_a_patient_has_the_planned_cement_and_the_same_cast_at_each_visit() -> N
             assert (record["level"], record["kind"]) == (planned.level, planned.cement)
             assert bool(record["leaks"]) == planned.leak
             assert subject.hardware.kind in ("", "screws")
+            assert not subject.hardware.cages
             treated = subject.spine.body(planned.level)
             assert treated is not None
             assert treated.cement is not None
