@@ -41,7 +41,7 @@ def _with(
     neck_axes: FloatArray,
 ) -> Cement:
     """A lump outside and the neck by which it got there."""
-    out = draw_lump(rng, middle, axes, _UNEVEN, fingers=True)
+    out = draw_lump(rng, middle, axes, _UNEVEN, fingers=False)
     through = draw_lump(rng, neck, neck_axes, _UNEVEN, fingers=False)
     return replace(cement, outside=(*cement.outside, out, through), leaks=(*cement.leaks, leak))
 
@@ -96,7 +96,7 @@ def _epidural(rng: np.random.Generator, body: Body, cement: Cement) -> Cement:
 def _venous(rng: np.random.Generator, body: Body, cement: Cement) -> Cement:
     """Along a vein: out in front and about the body, or out behind into the canal's veins."""
     up = float(rng.choice([-1, 1]))
-    radius = float(rng.uniform(1.0, 1.7))
+    radius = float(rng.uniform(1.2, 2.0))
     y = float(rng.normal(0, 0.05) * body.posterior)
     z = float(rng.normal(0, 5.0))
     if rng.random() < 0.65:

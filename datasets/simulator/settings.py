@@ -90,13 +90,16 @@ class SimulatorSettings:
                 raise InputError(f"fields_of_view[{name!r}] is {weight}: expected 0 or more")
         if not sum(self.fields_of_view.values()) > 0:
             raise InputError("fields_of_view: all weights are 0, expected one above 0")
-        named = {"view": ("lateral", "frontal"), "implant": IMPLANTS}
-        for name, valid in named.items():
-            if getattr(self, name) not in valid:
-                raise UnknownName(name, getattr(self, name), valid)
+        self._check_names()
         for name in _SHARES:
             share = getattr(self, name)
             if not 0 <= share <= 1:
                 raise InputError(f"{name} is {share}: expected a share from 0 to 1")
         if self.bits not in (8, 16):
             raise InputError(f"bits {self.bits}: expected 8 or 16")
+
+    def _check_names(self) -> None:
+        named = {"view": ("lateral", "frontal"), "implant": IMPLANTS}
+        for name, valid in named.items():
+            if getattr(self, name) not in valid:
+                raise UnknownName(name, getattr(self, name), valid)
