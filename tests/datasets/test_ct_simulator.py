@@ -210,6 +210,27 @@ def test_a_set_from_the_command_line(pair, tmp_path: Path, capsys):
     assert "valid: fractured" in capsys.readouterr().err
 
 
+def test_an_interrupted_set_goes_on(pair, tmp_path: Path, monkeypatch):
+    simulate = api.simulate_ct_film
+    made: list[int] = []
+
+    def watched(pair, seed, *rest):
+        if seed == 2 and not made.count(2):
+            made.append(2)
+            raise KeyboardInterrupt
+        made.append(seed)
+        return simulate(pair, seed, *rest)
+
+    monkeypatch.setattr(api, "simulate_ct_film", watched)
+    with pytest.raises(KeyboardInterrupt):
+        api.simulate_ct_set(tmp_path / "a", [pair], 3, seed=1, kind="slab")
+    api.simulate_ct_set(tmp_path / "a", [pair], 3, seed=1, kind="slab")
+    assert made == [1, 2, 2, 3]
+    api.simulate_ct_set(tmp_path / "b", [pair], 3, seed=1, kind="slab")
+    for file in (tmp_path / "b").rglob("*.*"):
+        assert file.read_bytes() == (tmp_path / "a" / file.relative_to(tmp_path / "b")).read_bytes()
+
+
 def test_lists_of_cts_that_cannot_be_used(tmp_path: Path):
     path = tmp_path / "cts.json"
     with pytest.raises(InputError, match="cannot be read"):
