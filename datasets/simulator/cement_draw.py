@@ -96,10 +96,10 @@ def _casts(rng: np.random.Generator, body: Body, rough: bool) -> list[Lump]:
         )
         unevenness = float(rng.uniform(0.05, 0.09) if rough else rng.uniform(0.03, 0.06))
         cast = draw_lump(rng, centre, axes, unevenness, fingers=rough)
-        lumps.append(_within(body, cast))
+        lumps.append(cast)
         if rough:
-            lumps += [_within(body, d) for d in _droplets(rng, centre, axes)]
-    return lumps
+            lumps += _droplets(rng, centre, axes)
+    return _within(body, lumps)
 
 
 def _droplets(rng: np.random.Generator, centre: FloatArray, axes: FloatArray) -> list[Lump]:
@@ -115,15 +115,15 @@ def _droplets(rng: np.random.Generator, centre: FloatArray, axes: FloatArray) ->
     return out
 
 
-def _within(body: Body, lump: Lump) -> Lump:
-    """Flatten a lump where it would touch the shell of the body."""
-    points = lump.outline.copy()
+def _within(body: Body, lumps: list[Lump]) -> list[Lump]:
+    """Flatten lumps where they would touch the shell of the body."""
+    points = np.concatenate([x.outline for x in lumps])
     sa, sp, ip, ia = corner_points(body)
     front = min(sa[0], ia[0]) - max(body.waist_anterior, 0.0) - _MARGIN
     back = max(sp[0], ip[0]) + max(body.waist_posterior, 0.0) + _MARGIN
     x = np.clip(points[..., 0], back, front)
-    side = np.clip(np.abs(points[..., 2]) / (body.width / 2), 0, 1)
-    upper, lower = endplates_at(body, x, side)
+    side = np.clip(np.abs(points[:, :1, 2]) / (body.width / 2), 0, 1)
+    upper, lower = _endplates(body, x, side)
     middle = (upper + lower) / 2
     points[..., 0] = x
     points[..., 1] = np.clip(
@@ -131,18 +131,20 @@ def _within(body: Body, lump: Lump) -> Lump:
         np.minimum(upper + _MARGIN, middle - 0.2),
         np.maximum(lower - _MARGIN, middle + 0.2),
     )
-    return replace(lump, outline=points)
+    ends = np.cumsum([len(x.outline) for x in lumps])[:-1]
+    return [
+        replace(lump, outline=outline)
+        for lump, outline in zip(lumps, np.split(points, ends), strict=True)
+    ]
 
 
-def endplates_at(
-    body: Body, x: FloatArray, side: FloatArray | float = 0.0
-) -> tuple[FloatArray, FloatArray]:
+def _endplates(body: Body, x: FloatArray, side: FloatArray) -> tuple[FloatArray, FloatArray]:
     """y of the superior and of the inferior endplate at the depths `x` of the body's frame.
 
     Parameters
     ----------
-    side : array or float
-        0 to 1: lateral offset as a share of the half width.
+    side : array
+        0 to 1: lateral offset as a share of the half width; broadcasts with `x`.
     """
     sa, sp, ip, ia = corner_points(body)
     upper_u = 2 * (x - sp[0]) / (sa[0] - sp[0]) - 1
@@ -157,11 +159,10 @@ def render_cement(camera: Camera, body: Body, out: Map) -> None:
     cement = body.cement
     if cement is None:
         return
-    parts = [
-        Slabs(body.to_subject(x.outline), None, x.chord, cement.density, cement.density)
-        for x in (*cement.inside, *cement.outside)
-    ]
-    render_slabs(camera, parts, out)
+    lumps = (*cement.inside, *cement.outside)
+    outline = body.to_subject(np.concatenate([x.outline for x in lumps]))
+    chord = np.concatenate([x.chord for x in lumps])
+    render_slabs(camera, [Slabs(outline, None, chord, cement.density, cement.density)], out)
     veins = [
         Tube(body.to_subject(v.line), v.radius, cement.density, cement.density)
         for v in cement.veins

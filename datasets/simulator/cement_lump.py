@@ -9,7 +9,8 @@ from endplate.geometry.landmarks import FloatArray
 
 __all__ = ["draw_lump"]
 
-_POINTS: Final = 60
+_ANGLE: Final = np.linspace(0, 2 * np.pi, 60, endpoint=False)
+_COS, _SIN = np.cos(_ANGLE), np.sin(_ANGLE)
 _SLICE_MM: Final = 1.2
 
 
@@ -33,26 +34,20 @@ def draw_lump(
         only.
     """
     count = int(np.clip(np.ceil(2 * axes[2] / _SLICE_MM), 3, 15))
-    edges = np.linspace(-1, 1, count + 1)
-    t = (edges[1:] + edges[:-1]) / 2
-    angle = np.linspace(0, 2 * np.pi, _POINTS, endpoint=False)
+    t = (2 * np.arange(count) + 1) / count - 1
     waves = np.arange(2, 10 if fingers else 5)
     strength = rng.normal(0, 1, len(waves)) / waves**0.7
     phase = rng.uniform(0, 2 * np.pi, len(waves))
     # from slice to slice the fingers wander
     twist = rng.normal(0, 1.2, len(waves))
-    uneven = (strength * np.cos(waves * angle[:, None] + phase + twist * t[:, None, None])).sum(
+    uneven = (strength * np.cos(waves * _ANGLE[:, None] + phase + twist * t[:, None, None])).sum(
         axis=-1
     )
     uneven *= unevenness / np.sqrt((strength**2).sum() / 2)
     # blunter than an ellipsoid: a cast is about as thick near its rim as in its middle
     radius = np.sqrt(1 - np.abs(t) ** 3)[:, None] * np.maximum(1 + uneven, 0.35)
-    outline = np.stack(
-        [
-            centre[0] + axes[0] * radius * np.cos(angle),
-            centre[1] + axes[1] * radius * np.sin(angle),
-            np.broadcast_to(centre[2] + axes[2] * t[:, None], radius.shape),
-        ],
-        axis=-1,
-    )
+    outline = np.empty((count, len(_ANGLE), 3))
+    outline[..., 0] = centre[0] + axes[0] * radius * _COS
+    outline[..., 1] = centre[1] + axes[1] * radius * _SIN
+    outline[..., 2] = centre[2] + axes[2] * t[:, None]
     return Lump(outline, np.full(count, 2 * axes[2] / count))
