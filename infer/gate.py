@@ -109,7 +109,7 @@ def _rejections(
 ) -> list[Reason]:
     if look is not None and look.blank:
         return [Reason("blank_image", "this image shows nothing, or nothing but noise")]
-    view = _view_rejection(found, calibrations, look)
+    view = _view_rejection(found, vertebrae, calibrations, look)
     if view is not None:
         return [view]
     if not vertebrae:
@@ -135,6 +135,7 @@ def _rejections(
 
 def _view_rejection(
     found: Found,
+    vertebrae: Sequence[Vertebra],
     calibrations: Calibrations,
     look: FilmLook | None,
 ) -> Reason | None:
@@ -158,8 +159,16 @@ def _view_rejection(
     return Reason(
         "not_a_spine",
         "this does not look like a lateral film of the spine (probability"
-        f" {scores.lateral:.2f}){weak}",
+        f" {scores.lateral:.2f}){weak}{_too_few(vertebrae)}",
     )
+
+
+def _too_few(vertebrae: Sequence[Vertebra]) -> str:
+    """What to add of an image on which hardly anything was found, such as one cut too closely."""
+    if len(vertebrae) >= _COMFORTABLE:
+        return ""
+    n = len(vertebrae) or "no"
+    return f"; {n} {'body was' if n == 1 else 'bodies were'} found: fewer than {_COMFORTABLE}"
 
 
 def _naming_flags(

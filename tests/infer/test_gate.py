@@ -217,3 +217,18 @@ def test_the_weakest_point_is_told():
     (reason,) = evident(-2.1, 3.0).reasons
     assert reason.code == "not_a_spine"
     assert "bright lines" in reason.message
+
+
+@pytest.mark.parametrize(
+    ("n", "told"),
+    [(0, "no bodies were found: fewer than 4"), (1, "; 1 body was found"), (3, "; 3 bodies were")],
+)
+def test_an_image_cut_too_closely_is_told_that_little_was_found(n, told):
+    (reason,) = judge(spine()[:n], lateral=0.1, other=0.88).reasons
+    assert reason.code == "not_a_spine"
+    assert told in reason.message
+
+
+def test_nothing_is_said_of_the_number_where_there_are_enough():
+    (reason,) = judge(lateral=0.1, other=0.88).reasons
+    assert "fewer" not in reason.message
