@@ -35,9 +35,8 @@ def test_the_outputs_stay_the_same():
 
 
 def test_a_detector_stays_the_same_too():
-    config = {"units": (1, 1, 1), "width": 5}
-    narrow = trained(Detector(DetectorConfig(channels=(4, 6, 8), **config)))
-    wide = Detector(DetectorConfig(channels=(6, 8, 9), **config | {"width": 7}))
+    narrow = trained(Detector(DetectorConfig(channels=(4, 6, 8), units=(1, 1, 1), width=5)))
+    wide = Detector(DetectorConfig(channels=(6, 8, 9), units=(1, 1, 1), width=7))
     widen(wide, narrow.state_dict(), Detector.pooled_weights)
     image = torch.randn(1, 2, 64, 64)
     for old, new in zip(narrow(image), wide.eval()(image), strict=True):
