@@ -1,6 +1,7 @@
 """From the detector's maps to candidate bodies (NumPy only)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -45,7 +46,7 @@ class Candidate:
     log_levels: FloatArray
     sacrum: bool
 
-    @property
+    @cached_property
     def depth(self) -> float:
         """Mean length of the endplates in pixels of the film."""
         return body_frame(self.points)[2]
