@@ -126,10 +126,10 @@ def refine(
     pictures = [pyramid] if isinstance(pyramid, ImagePyramid) else pyramid
     start = list(bodies)
     if twice:
-        # what may be half a body off is looked for in a wider crop first
-        for view in (View(),) if prior is None else (View(scale=_WIDE), View()):
-            passes = [_pass(p, start, network, downward, view, prior).points for p in pictures]
-            start = [np.mean(points, axis=0) for points in zip(*passes, strict=True)]
+        # what may be half a body off is looked for in a wider crop
+        view = View() if prior is None else View(scale=_WIDE)
+        passes = [_pass(p, start, network, downward, view, prior).points for p in pictures]
+        start = [np.mean(points, axis=0) for points in zip(*passes, strict=True)]
     results = [_pass(p, start, network, downward, v, prior) for p in pictures for v in views]
     out = []
     for i, down in enumerate(downward):

@@ -49,7 +49,10 @@ class JointEstimateSettings:
     misread_width : float
         How many times wider the errors then are.
     prior_points : float
-        How many coordinates the prior of a factor of the errors counts for.
+        How many free coordinates the prior of the factor of the errors counts for.
+    changing_points : float
+        The same, for the factor of changing bodies about that of the others: their own films tell
+        little of it, for each has a shape of its own.
     rounds : int
     """
 
@@ -63,7 +66,8 @@ class JointEstimateSettings:
     tails: float = 4.0
     misread: float = 0.03
     misread_width: float = 30.0
-    prior_points: float = 24.0
+    prior_points: float = 3.0
+    changing_points: float = 24.0
     rounds: int = 10
 
     def __post_init__(self) -> None:
@@ -230,25 +234,33 @@ class JointFit:
         self.z = self.z + self.spread @ right
 
     def _weigh(self) -> None:
-        """Weights of the points by their distance, then the factors of the errors."""
-        total, count = np.zeros(2), np.zeros(2)
+        """Weights of the points by their distance, then the factors of the errors.
+
+        A residual is smaller than the error, by what the point itself drew the estimate to it. A
+        factor is therefore the sum of squares over what is left free (as in restricted maximum
+        likelihood): the expected sum over all coordinates has the same fixed point, but hardly
+        moves for a changing body, whose every film has its own shape.
+        """
+        total, free = np.zeros(2), np.zeros(2)
         tails = self.settings.tails
         for i, y in enumerate(self.y):
             if self.gated[i]:
                 continue
             points, slopes, columns = self.model(i)
+            group = self.group[i]
             off = y - points
+            known = _blocks(slopes @ self.spread[np.ix_(columns, columns)] @ slopes.T)
+            error = self.factor[group] * _blocks(self.stated[i])
+            error = error + np.eye(2) * self.settings.outline_sd**2
+            residual = _traces(error, _blocks(np.outer(off, off)))
+            drawn = _traces(error, known)
             # The expected square counts what is not known of the parameters too.
-            square = np.outer(off, off) + slopes @ self.spread[np.ix_(columns, columns)] @ slopes.T
-            factor = self.factor[self.group[i]]
-            error = factor * _blocks(self.stated[i]) + np.eye(2) * self.settings.outline_sd**2
-            distance = np.trace(np.linalg.solve(error, _blocks(square)), axis1=1, axis2=2)
-            self.weight[i] = (tails + 2.0) / (tails + distance)
-            total[self.group[i]] += float(self.weight[i] @ distance) * factor
-            count[self.group[i]] += 12
-        prior = self.settings.prior_points
-        steady = (total[0] + prior) / (count[0] + prior)
-        self.factor = np.array([steady, (total[1] + prior * steady) / (count[1] + prior)])
+            self.weight[i] = (tails + 2.0) / (tails + residual + drawn)
+            total[group] += float(self.weight[i] @ residual) * self.factor[group]
+            free[group] += max(12.0 - float(self.weight[i] @ drawn), 0.0)
+        prior, close = self.settings.prior_points, self.settings.changing_points
+        steady = (total[0] + prior) / (free[0] + prior)
+        self.factor = np.array([steady, (total[1] + close * steady) / (free[1] + close)])
 
     def _gate(self) -> bool:
         """Give up the changing body of the film that fits its other films worst, if it is far off.
@@ -298,6 +310,12 @@ def _typical(outlines: Sequence[FloatArray]) -> FloatArray:
         if total < least:
             best, least = outline, total
     out: FloatArray = np.asarray(best - best.mean(axis=0))
+    return out
+
+
+def _traces(error: FloatArray, square: FloatArray) -> FloatArray:
+    """(6,) traces of (6, 2, 2) squares in units of the errors: expected 2 each."""
+    out: FloatArray = np.trace(np.linalg.solve(error, square), axis1=1, axis2=2)
     return out
 
 

@@ -2,7 +2,8 @@
 
 import logging
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from endplate.errors import InputError
 from endplate.models.detector import DETECTOR_OUTPUTS, DETECTOR_STRIDE, Detector, DetectorConfig
 from endplate.models.metadata import METADATA_KEY, ModelMetadata
 from endplate.models.refiner import REFINER_OUTPUTS, REFINER_STRIDE, Refiner, RefinerConfig
+from endplate.train.average import average_weights
 
 __all__ = ["ExportConfig", "Parity", "export_checkpoint", "load_checkpoint"]
 
@@ -27,9 +29,14 @@ _TOLERANCE = 2e-3
 
 @dataclass
 class ExportConfig:
-    """``checkpoint``: model.pt of a run; ``out``: ONNX file to write."""
+    """``checkpoint``: model.pt of a run; ``out``: ONNX file to write.
+
+    ``averaged_with``: model.pt of other runs, of the same network from the same start, whose
+    weights are averaged with it.
+    """
 
     checkpoint: str = MISSING
+    averaged_with: list[str] = field(default_factory=list)
     out: str = MISSING
 
 
@@ -41,23 +48,32 @@ class Parity:
     difference: float
 
 
-def load_checkpoint(path: Path) -> tuple[nn.Module, ModelMetadata]:
+def load_checkpoint(
+    path: Path, averaged_with: Sequence[Path] = ()
+) -> tuple[nn.Module, ModelMetadata]:
     """Network with averaged weights, in evaluation mode, and its metadata.
+
+    Parameters
+    ----------
+    path : Path
+    averaged_with : sequence of Path
+        Checkpoints of other runs; see `endplate.train.average`.
 
     Raises
     ------
     InputError
-        If the file is no ``model.pt`` of ``endplate train``, or does not fit itself.
+        If a file is no ``model.pt`` of ``endplate train``, or does not fit itself or the others.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such checkpoint; expected model.pt of endplate train")
-    try:
-        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        provenance = saved["provenance"]
-        config = OmegaConf.create(provenance["config"])
-        task = saved["task"]
-    except Exception as error:  # a hostile or foreign pickle may raise anything
-        raise InputError(f"{path}: not a checkpoint of endplate train") from error
+    saved = _read(path)
+    provenance, task = saved["provenance"], saved["task"]
+    config = OmegaConf.create(provenance["config"])
+    others = [(p, _read(p)) for p in averaged_with]
+    for other, read in others:
+        for name, wanted in (("task", task), ("fold", provenance["fold"])):
+            found = {**read["provenance"], **read}[name]
+            if found != wanted:
+                raise InputError(f"{other}: its {name} is {found}, that of {path} {wanted}")
+    weights = average_weights([(p, s["weights"]) for p, s in [(path, saved), *others]])
     model: nn.Module
     crop, extent = 0, 0.0
     try:
@@ -68,7 +84,7 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelMetadata]:
             shape = _structured(RefinerConfig, config.refiner)
             model = Refiner(shape)
             stride, multiple, crop, extent = REFINER_STRIDE, 32, shape.crop, shape.extent
-        model.load_state_dict(saved["weights"])
+        model.load_state_dict(weights)
     except (KeyError, RuntimeError, OmegaConfBaseException) as error:
         raise InputError(f"{path}: its weights do not fit its configuration") from error
     metadata = ModelMetadata(
@@ -90,12 +106,29 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelMetadata]:
             "batch": saved["loop"]["batch"],
             "data_sha256": provenance["data_sha256"],
             "ct_slabs": "ct_slabs" in config.get("sets", {}),
+            "averaged_seeds": [read["provenance"]["seed"] for _, read in others],
         },
     )
     return model.eval(), metadata
 
 
-def export_checkpoint(checkpoint: Path, out: Path) -> list[Parity]:
+def _read(path: Path) -> dict[str, Any]:
+    """A checkpoint that has what it must have."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such checkpoint; expected model.pt of endplate train")
+    try:
+        saved: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        OmegaConf.create(saved["provenance"]["config"])
+        if not {"task", "weights"} <= saved.keys() or "fold" not in saved["provenance"]:
+            raise KeyError("task, weights or fold")
+    except Exception as error:  # a hostile or foreign pickle may raise anything
+        raise InputError(f"{path}: not a checkpoint of endplate train") from error
+    return saved
+
+
+def export_checkpoint(
+    checkpoint: Path, out: Path, averaged_with: Sequence[Path] = ()
+) -> list[Parity]:
     """Write an ONNX file and compare it with torch at several sizes.
 
     Raises
@@ -103,7 +136,7 @@ def export_checkpoint(checkpoint: Path, out: Path) -> list[Parity]:
     InputError
         If the outputs differ by more than 0.2 % of the largest value.
     """
-    model, metadata = load_checkpoint(checkpoint)
+    model, metadata = load_checkpoint(checkpoint, averaged_with)
     detector = metadata.task == "detector"
     example = torch.randn(1, 2, 512, 256) if detector else torch.randn(2, 1, 128, 128)
     names = list(DETECTOR_OUTPUTS) if detector else list(REFINER_OUTPUTS)

@@ -94,6 +94,48 @@ def test_the_command_reports_parity(checkpoints, tmp_path, capsys):
     assert Network.load(out, threads=1).metadata.task == "refiner"
 
 
+def _changed(checkpoint: Path, out: Path, change) -> Path:
+    saved = torch.load(checkpoint, weights_only=True)
+    change(saved)
+    torch.save(saved, out)
+    return out
+
+
+def test_runs_are_averaged(checkpoints, tmp_path):
+    first = checkpoints / "refiner" / "model.pt"
+
+    def shifted(saved):
+        saved["weights"] = {
+            k: v + 3 if v.is_floating_point() else v for k, v in saved["weights"].items()
+        }
+        saved["provenance"]["seed"] = 17
+
+    others = [_changed(first, tmp_path / f"{n}.pt", shifted) for n in "ab"]
+    one, _ = load_checkpoint(first)
+    mean, metadata = load_checkpoint(first, others)
+    for (name, value), (_, found) in zip(
+        one.state_dict().items(), mean.state_dict().items(), strict=True
+    ):
+        if value.is_floating_point():
+            torch.testing.assert_close(found, value + 2, msg=name)
+        else:
+            assert torch.equal(found, value)
+    assert (metadata.training["seed"], metadata.training["averaged_seeds"]) == (4, [17, 17])
+    assert load_checkpoint(first)[1].training["averaged_seeds"] == []
+
+
+def test_other_networks_are_not_averaged(checkpoints, tmp_path):
+    first = checkpoints / "refiner" / "model.pt"
+    with pytest.raises(InputError, match="its task is detector"):
+        load_checkpoint(first, [checkpoints / "detector" / "model.pt"])
+    other = _changed(first, tmp_path / "f.pt", lambda s: s["provenance"].update(fold=3))
+    with pytest.raises(InputError, match=r"f\.pt: its fold is 3"):
+        load_checkpoint(first, [other])
+    other = _changed(first, tmp_path / "w.pt", lambda s: s["weights"].popitem())
+    with pytest.raises(InputError, match=r"w\.pt: another network than"):
+        load_checkpoint(first, [other])
+
+
 def test_networks_of_the_wrong_task_are_refused(exported, tmp_path):
     for name in ("detector.onnx", "refiner.onnx"):
         (tmp_path / name).write_bytes((exported / "refiner.onnx").read_bytes())
