@@ -33,6 +33,7 @@ def widen(model: nn.Module, narrow: Mapping[str, Tensor], pooled: Collection[str
     InputError
         If the networks differ in more than width.
     """
+    # its tensors are those of the model itself: what is written to them is loaded
     wide = model.state_dict()
     unlike = sorted(set(wide) ^ set(narrow))
     if unlike:
@@ -53,4 +54,3 @@ def widen(model: nn.Module, narrow: Mapping[str, Tensor], pooled: Collection[str
             new[: old.shape[0], run * wider : run * wider + inputs] = old[
                 :, run * inputs : (run + 1) * inputs
             ]
-    model.load_state_dict(wide)

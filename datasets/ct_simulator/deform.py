@@ -16,6 +16,7 @@ from endplate.datasets.ct_simulator.fracture import (
     Fracture,
     draw_fracture,
     restored,
+    smooth_step,
 )
 from endplate.datasets.ct_simulator.source import CtSource, SourceBody
 from endplate.geometry.landmarks import FloatArray
@@ -88,9 +89,9 @@ class Deformation:
             up = self.axes_of(k)[2] + self.axes_of(k + 1)[2]
             gap = self.centres[k] - self.centres[k + 1]
             t = (self.centres[k] - places) @ up / (gap @ up)
-            ramp = np.clip((t - _BLEND[0]) / (_BLEND[1] - _BLEND[0]), 0, 1)
+            ramp = smooth_step((t - _BLEND[0]) / (_BLEND[1] - _BLEND[0]))
             # never more of a lower body than of the one above it has given away
-            below[:, k + 1] = np.minimum(ramp * ramp * (3 - 2 * ramp), below[:, k])
+            below[:, k + 1] = np.minimum(ramp, below[:, k])
         out: FloatArray = below[:, :-1] - below[:, 1:]
         return out
 

@@ -8,7 +8,7 @@ import numpy as np
 from endplate.datasets.ct_simulator.source import SourceBody
 from endplate.geometry.landmarks import FloatArray
 
-__all__ = ["BREAKABLE", "Fracture", "draw_fracture", "restored"]
+__all__ = ["BREAKABLE", "Fracture", "draw_fracture", "restored", "smooth_step"]
 
 BREAKABLE: Final = ("T10", "T11", "T12", "L1", "L2", "L3", "L4")
 #: Width of a body over its depth, about that of T12 to L3.
@@ -110,7 +110,7 @@ def _gathered(local: FloatArray, body: SourceBody, fracture: Fracture) -> FloatA
     """Undo the widening and the bulge of a burst body; `local` is left, front and up of it."""
     x, y, z = local.T
     half = body.height / 2 * fracture.left(y / body.depth)
-    within = _smooth(1 - (np.abs(z) - half) / _BEYOND)
+    within = smooth_step(1 - (np.abs(z) - half) / _BEYOND)
     half_width, half_depth = _WIDTH * body.depth / 2, body.depth / 2
     aside = np.sign(x) * half_width * _tent(np.abs(x), half_width, _ASIDE)
     ahead = half_depth * _tent(np.maximum(y, 0.0), half_depth, _ASIDE)
@@ -123,7 +123,7 @@ def _gathered(local: FloatArray, body: SourceBody, fracture: Fracture) -> FloatA
     return np.stack(
         [
             x - fracture.swell * aside * within,
-            y - fracture.swell * ahead * within + fracture.bulge * fragment * _smooth(behind),
+            y - fracture.swell * ahead * within + fracture.bulge * fragment * smooth_step(behind),
             z,
         ],
         axis=1,
@@ -136,7 +136,7 @@ def _tent(at: FloatArray, top: float, fall: float) -> FloatArray:
     return out
 
 
-def _smooth(share: FloatArray) -> FloatArray:
+def smooth_step(share: FloatArray) -> FloatArray:
     """From 0 to 1 without corners; clipped beyond."""
     clipped = np.clip(share, 0, 1)
     out: FloatArray = clipped * clipped * (3 - 2 * clipped)

@@ -96,6 +96,11 @@ class Body:
         depth = (self.depth_superior + self.depth_inferior) / 2
         return float(np.rad2deg(2 * np.arctan2(self.posterior - self.anterior, 2 * depth)))
 
+    def anterior_of(self, wedge_deg: float) -> float:
+        """Anterior height, in mm, with which the body would have that `wedge_deg`."""
+        depth = (self.depth_superior + self.depth_inferior) / 2
+        return float(self.posterior - 2 * depth * np.tan(np.deg2rad(wedge_deg) / 2))
+
     def to_subject(self, local: FloatArray) -> FloatArray:
         """(..., 3) points of the body's frame in the subject's frame."""
         out: FloatArray = local @ rotation(*self.angles).T + self.centre

@@ -9,7 +9,7 @@ from endplate.datasets.simulator.projection import Slabs
 from endplate.datasets.simulator.shapes import CORTEX, SPONGE, inset, lift
 from endplate.geometry.landmarks import FloatArray
 
-__all__ = ["body_slabs", "corner_points", "endplate_drop"]
+__all__ = ["body_slabs", "corner_points", "endplate_drop", "endplate_line", "waist_share"]
 
 _EDGE_POINTS: Final[int] = 25
 _WALL_POINTS: Final[int] = 9
@@ -48,6 +48,23 @@ def endplate_drop(
     shift = 0.0 if superior else 0.15
     v = np.clip(np.abs(u + shift * (1 - np.abs(u))) / 0.94, 0, 1)
     out: FloatArray = depth * (1 - v**2.6) * (1 - np.abs(side) ** 3)
+    return out
+
+
+def endplate_line(
+    body: Body, superior: bool, u: FloatArray, side: float | FloatArray = 0.0
+) -> FloatArray:
+    """y of an endplate in the body's frame; parameters as for `endplate_drop`."""
+    sa, sp, ip, ia = corner_points(body)
+    back, front = (sp, sa) if superior else (ip, ia)
+    drop = endplate_drop(body, superior, u, side)
+    out: FloatArray = back[1] + (u + 1) / 2 * (front[1] - back[1]) + (drop if superior else -drop)
+    return out
+
+
+def waist_share(v: float | FloatArray) -> FloatArray:
+    """Share of its waist by which a wall is drawn in, at the shares `v` of its height."""
+    out: FloatArray = 1 - np.abs(2 * np.asarray(v) - 1) ** 2.2
     return out
 
 
@@ -153,7 +170,7 @@ def _wall(
     """(K, N, 2) wall of each slice, drawn in by `waist` at its middle."""
     v = _between(start, end, first, last, _WALL_POINTS)
     wall = start[:, None] + v[..., None] * (end - start)[:, None]
-    wall[..., 0] -= waist * (1 - np.abs(2 * v - 1) ** 2.2)
+    wall[..., 0] -= waist * waist_share(v)
     out: FloatArray = wall
     return out
 
@@ -243,8 +260,7 @@ def _crease(body: Body) -> Slabs:
     """Impacted spongy bone under a broken superior endplate."""
     u = np.linspace(-0.3, 0.92, 12)
     x = u * body.depth_superior / 2
-    sa, sp, _, _ = corner_points(body)
-    line = sp[1] + (u + 1) / 2 * (sa[1] - sp[1]) + endplate_drop(body, True, u)
+    line = endplate_line(body, True, u)
     top = np.stack([x, line + 1.5], axis=1)
     low = np.stack([x, line + 4.5 + 1.5 * np.sin(4 * u)], axis=1)
     outline = np.concatenate([top, low[::-1]])[None].repeat(6, axis=0)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 
 from endplate.datasets.simulator.anatomy import Body, SpineModel
-from endplate.datasets.simulator.body import corner_points, endplate_drop
+from endplate.datasets.simulator.body import corner_points, endplate_line
 from endplate.datasets.simulator.cement import DENSITIES, LEAKS, Cement, Lump
 from endplate.datasets.simulator.cement_leak import draw_leak
 from endplate.datasets.simulator.cement_lump import draw_lump
@@ -149,9 +149,7 @@ def _endplates(body: Body, x: FloatArray, side: FloatArray) -> tuple[FloatArray,
     sa, sp, ip, ia = corner_points(body)
     upper_u = 2 * (x - sp[0]) / (sa[0] - sp[0]) - 1
     lower_u = 2 * (x - ip[0]) / (ia[0] - ip[0]) - 1
-    upper = sp[1] + (upper_u + 1) / 2 * (sa[1] - sp[1]) + endplate_drop(body, True, upper_u, side)
-    lower = ip[1] + (lower_u + 1) / 2 * (ia[1] - ip[1]) - endplate_drop(body, False, lower_u, side)
-    return upper, lower
+    return endplate_line(body, True, upper_u, side), endplate_line(body, False, lower_u, side)
 
 
 def render_cement(camera: Camera, body: Body, out: Map) -> None:

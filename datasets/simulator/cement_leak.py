@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from endplate.datasets.simulator.anatomy import Body
-from endplate.datasets.simulator.body import corner_points, endplate_drop
+from endplate.datasets.simulator.body import corner_points, endplate_line, waist_share
 from endplate.datasets.simulator.cement import Cement, Leak, Vein
 from endplate.datasets.simulator.cement_lump import draw_lump
 from endplate.errors import UnknownName
@@ -52,9 +52,9 @@ def _disc(rng: np.random.Generator, body: Body, cement: Cement) -> Cement:
     corners = corner_points(body)
     front, back = (corners[0], corners[1]) if superior else (corners[3], corners[2])
     u = float(rng.uniform(-0.15, 0.55))
-    drop = float(endplate_drop(body, superior, np.array([u]))[0])
+    x = float(back[0] + (u + 1) / 2 * (front[0] - back[0]))
+    y = float(endplate_line(body, superior, np.array([u]))[0])
     away = -1.0 if superior else 1.0
-    x, y = back + (u + 1) / 2 * (front - back) - [0.0, away * drop]
     axes = rng.uniform([4.0, 1.2, 4.0], [9.0, 2.0, 9.0])
     z = float(rng.normal(0, 4.0))
     middle = np.array([x + rng.normal(0, 1.5), y + away * (axes[1] + rng.uniform(0.2, 1.0)), z])
@@ -130,7 +130,7 @@ def _front_wall(body: Body, y: float) -> float:
     """x of the anterior wall at a height of the body's frame."""
     sa, _, _, ia = corner_points(body)
     v = float(np.clip((y - sa[1]) / (ia[1] - sa[1]), 0, 1))
-    waist = body.waist_anterior * (1 - abs(2 * v - 1) ** 2.2)
+    waist = body.waist_anterior * float(waist_share(v))
     return float(sa[0] + v * (ia[0] - sa[0]) - waist + body.step)
 
 
@@ -138,7 +138,7 @@ def _back_wall(body: Body, y: float) -> float:
     """x of the posterior wall, its bulge included."""
     _, sp, ip, _ = corner_points(body)
     v = float(np.clip((y - sp[1]) / (ip[1] - sp[1]), 0, 1))
-    waist = body.waist_posterior * (1 - abs(2 * v - 1) ** 2.2)
+    waist = body.waist_posterior * float(waist_share(v))
     return float(sp[0] + v * (ip[0] - sp[0]) + waist - body.bulge)
 
 

@@ -62,7 +62,7 @@ def subject_at(
     kind = "burst" if planned.fracture_type.startswith("A3") else "wedge"
     broken = break_body(rng, spine, planned.level, kind, 0.3, lost_behind).body(planned.level)
     assert broken is not None  # no variants: the level exists
-    changed = _wedged(broken, visit.kyphosis_deg)
+    changed = replace(broken, anterior=broken.anterior_of(visit.kyphosis_deg))
     treated = visit.name != "pre"
     if treated:
         changed = replace(changed, step=0.0, crease=0.0, cement=_cement(planned, broken))
@@ -77,20 +77,13 @@ def subject_at(
     return Subject(spine, hardware)
 
 
-def _wedged(body: Body, kyphosis_deg: float) -> Body:
-    """`body` with the anterior height that makes its wedge so many degrees."""
-    depth = (body.depth_superior + body.depth_inferior) / 2
-    front = body.posterior - 2 * depth * np.tan(np.deg2rad(kyphosis_deg) / 2)
-    return replace(body, anterior=float(front))
-
-
 def _cement(planned: PlannedSubject, broken: Body) -> Cement:
     """The cement of a subject, the same at all visits after the operation.
 
     It fits into the body as it is when most height is lost again: what is hard does not shrink.
     """
     worst = max(v.kyphosis_deg for v in planned.visits if v.name != "pre")
-    body = replace(_wedged(broken, worst), step=0.0)
+    body = replace(broken, anterior=broken.anterior_of(worst), step=0.0)
     rng = np.random.default_rng([planned.seed, _STREAM, 77])
     return draw_cement(rng, body, planned.cement, planned.leak)
 

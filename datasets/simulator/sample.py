@@ -37,9 +37,8 @@ def sample_film() -> AnnotatedFilm:
     l1 = spine.body("L1")
     assert l1 is not None  # a spine without variants
     # The intact anterior height is such that losing 30 % of it leaves the wanted kyphosis.
-    depth = (l1.depth_superior + l1.depth_inferior) / 2
-    left = l1.posterior - 2 * depth * np.tan(np.deg2rad(_KYPHOSIS_DEG) / 2)
-    spine = break_body(rng, spine, "L1", "wedge", 1 - left / l1.anterior, 0.0)
+    lost = 1 - l1.anterior_of(_KYPHOSIS_DEG) / l1.anterior
+    spine = break_body(rng, spine, "L1", "wedge", lost, 0.0)
     top = next(b for b in spine.bodies if b.level == "T9").centre
     bottom = spine.sacrum.centre
     middle = np.array([(top[0] + bottom[0]) / 2 + 12.0, (top[1] + bottom[1]) / 2 + 8.0])
