@@ -160,7 +160,11 @@ def judge(
             rng = np.random.default_rng(7)
             places = [_moved(v, rng) for v in bodies]
             downs = [np.array([0.0, 1.0])] * len(bodies)
-            how: Any = {"views": views, "twice": twice}
+            how: Any = {"views": (View(),), "twice": False}
+            if twice:
+                first = refine(film, places, network, _ERRORS, downs, **how)  # type: ignore[arg-type]
+                places = [seen.points for seen in first]
+            how["views"] = views
             refined = refine(film, places, network, _ERRORS, downs, **how)  # type: ignore[arg-type]
             for true, seen in zip(bodies, refined, strict=True):
                 away = np.hypot(*(seen.points - true.points).T) / true.depth_px

@@ -182,6 +182,9 @@ def main() -> None:
     options = parser.parse_args()
     if options.write is not None and options.data is None:
         parser.error("--write needs --data, or ENDPLATE_DATA: limits are fitted on real films too")
+    for name in ("drawn", "share", "folds"):
+        if getattr(options, name) < 1:
+            parser.error(f"--{name} {getattr(options, name)}: expected 1 or more")
     readers = Readers(options.weights, options.shipped)
     observed = read_bench(options, readers)
     calibrations = readers.shipped.calibrations

@@ -29,7 +29,7 @@ class View:
     scale: float = 1.0
 
 
-#: Crops whose points are averaged in the last pass.
+#: Crops whose points are averaged.
 VIEWS: Final = (View(), View(5.0, 1.07), View(-5.0, 1.07), View(0.0, 0.94))
 #: Scale of the first crop where the points given are rough.
 _WIDE: Final = 1.25
@@ -113,9 +113,10 @@ def refine(
     downward : sequence of (2,) array
         Direction of the column at each body, head to foot.
     views : sequence of View
-        Crops of the last pass, whose points are averaged.
+        Crops whose points are averaged.
     twice : bool
-        Whether the crops are cut about points that were refined once already.
+        Whether all crops but the first are cut about what the first showed; with a prior, the
+        first is itself cut about what a wider one showed.
     prior : float or None
         How far off the given points may be expected to be, in depths: a standard deviation. The
         network reads films that face either way, and may take the back of a body for its front;
@@ -124,13 +125,18 @@ def refine(
     if not bodies:
         return []
     pictures = [pyramid] if isinstance(pyramid, ImagePyramid) else pyramid
-    start = list(bodies)
+
+    def look(about: Sequence[FloatArray], view: View) -> list[_Seen]:
+        return [_pass(p, about, network, downward, view, prior) for p in pictures]
+
+    start, results, others = list(bodies), [], list(views)
+    if twice and prior is not None:
+        # what may be half a body off is looked for in a wider crop first
+        start = _mean_points(look(start, View(scale=_WIDE)))
     if twice:
-        # what may be half a body off is looked for in a wider crop
-        view = View() if prior is None else View(scale=_WIDE)
-        passes = [_pass(p, start, network, downward, view, prior).points for p in pictures]
-        start = [np.mean(points, axis=0) for points in zip(*passes, strict=True)]
-    results = [_pass(p, start, network, downward, v, prior) for p in pictures for v in views]
+        results, others = look(start, views[0]), others[1:]
+        start = _mean_points(results)
+    results += [seen for v in others for seen in look(start, v)]
     out = []
     for i, down in enumerate(downward):
         points = np.stack([r.points[i] for r in results])
@@ -153,6 +159,11 @@ class _Seen:
     heats: list[FloatArray]
     masses: list[FloatArray]
     marks: list[FloatArray]
+
+
+def _mean_points(passes: Sequence[_Seen]) -> list[FloatArray]:
+    """Points of each body, averaged over passes that saw all bodies."""
+    return [np.mean(points, axis=0) for points in zip(*(p.points for p in passes), strict=True)]
 
 
 def _pass(

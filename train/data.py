@@ -76,7 +76,7 @@ def load_sets(
     weights : list of float
         How often each is to be drawn.
     checksums : dict
-        SHA-256 of every annotation file, and of the list of image files.
+        SHA-256 of every annotation file, by set and file name.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def load_sets(
         weights += [one.weight / max(len(loaded), 1)] * len(loaded)
         for path in (one.annotations, one.exact):
             if path:
-                checksums[Path(path).name] = sha256_of(Path(path))
+                checksums[f"{one.name}/{Path(path).name}"] = sha256_of(Path(path))
     if not films:
         raise InputError("no film to train on: every set is empty; check dataset.* and fold")
     return films, weights, checksums

@@ -87,7 +87,7 @@ def test_a_prior_keeps_the_back_of_a_body_from_being_taken_for_its_front():
 
 def test_all_bodies_and_views_go_through_the_network_in_batches():
     _, network = refined(bodies())
-    assert network.batches == [(5, 1, 128, 128)] * (1 + len(VIEWS))
+    assert network.batches == [(5, 1, 128, 128)] * len(VIEWS)
 
 
 def test_covariances_are_those_of_the_calibration_in_pixels():

@@ -84,4 +84,4 @@ def test_a_refiner_does_not_load_films_without_bodies(film_set):
     }
     task, checksums = build_task(config)
     assert isinstance(task, RefinerTask)
-    assert list(checksums) == ["annotations.json"]
+    assert list(checksums) == ["a/annotations.json"]

@@ -55,7 +55,7 @@ def test_the_network_says_what_it_is(checkpoints, exported, task):
     assert metadata.normalisation.endswith("detector_input" if task == "detector" else "normalise")
     assert metadata.training["steps"] == 1
     assert metadata.training["seed"] == 4
-    assert set(metadata.training["data_sha256"]) == {"annotations.json"}
+    assert set(metadata.training["data_sha256"]) == {"lumbar/annotations.json"}
     # what is said of the command can be run elsewhere: it names no folder of this machine
     assert metadata.training["command"].startswith(f"endplate train model={task} dataset=lumbar")
     assert "/" not in metadata.training["command"]

@@ -94,7 +94,7 @@ def test_weights_are_shared_by_the_films_of_a_set(film_set, negatives):
     assert groups == ["lateral"] * 4 + ["frontal"] * 3
     assert sum(weights[:4]) == pytest.approx(2.0)
     assert sum(weights[4:]) == pytest.approx(0.5)
-    assert checksums == {"annotations.json": sha256_of(film_set / "annotations.json")}
+    assert checksums == {"lateral/annotations.json": sha256_of(film_set / "annotations.json")}
     assert films[5].view == "frontal"
     assert films[5].bodies == ()
 

@@ -308,7 +308,7 @@ def test_the_command_trains_and_keeps_its_configuration(tmp_path, film_set, caps
     text = (out / "config.yaml").read_text()
     assert saved["provenance"]["config"] == text
     assert "crop: 64" in text
-    assert set(saved["provenance"]["data_sha256"]) == {"annotations.json"}
+    assert set(saved["provenance"]["data_sha256"]) == {"lumbar/annotations.json"}
 
 
 def test_two_processes_train_one_network(tmp_path):
