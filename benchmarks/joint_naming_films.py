@@ -36,8 +36,8 @@ def read_films(folder: Path, reader: FilmReader, subjects: int) -> dict[str, Rea
     for one in sorted(p for p in folder.iterdir() if p.is_dir())[:subjects]:
         for path in sorted(one.glob("*.dcm")):
             film = read_radiograph(path)
-            result = reader.find(film.pixels, film.calibration)
-            out[path.name] = (reader.report(film, result), result)
+            result, reading = reader.read_found(film)
+            out[path.name] = (reading, result)
     return out
 
 

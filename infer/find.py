@@ -27,6 +27,8 @@ _LARGEST_WINDOW: Final = 1024 * 512
 _MOST_CANDIDATES: Final = 45
 _SURELY_LATERAL: Final = 0.9
 """Probability of a lateral film above which no other way up is tried."""
+_LIKELY_LEANING: Final = 0.5
+"""The same below which a film is not read for a patient who leans."""
 _AGAINST_INVERTING: Final = 0.5
 _AGAINST_TURNING: Final = 1.0
 """Log odds by which a film must look better inverted, or turned, than as it is stored."""
@@ -86,6 +88,8 @@ class Found:
         All that the column was chosen from.
     shape : (rows, columns) or None
         Of the film in which the candidates lie.
+    lean : float
+        Degrees, clockwise as stored, by which the patient was taken to lean; part of `downward`.
     """
 
     scores: FilmScores
@@ -95,6 +99,12 @@ class Found:
     downward: FloatArray
     candidates: tuple[Candidate, ...] = ()
     shape: tuple[int, int] | None = None
+    lean: float = 0.0
+
+    @property
+    def upright(self) -> FloatArray:
+        """(2,) downward direction of the film itself, however the patient leans on it."""
+        return _leaning(-self.lean) @ self.downward
 
 
 def find_column(
@@ -104,6 +114,7 @@ def find_column(
     *,
     anchors: Sequence[Anchor] = (),
     as_stored: bool = False,
+    lean: float = 0.0,
 ) -> Found:
     """Find and name the vertebrae of a film.
 
@@ -115,20 +126,25 @@ def find_column(
     ----------
     as_stored : bool
         Whether the film is known to stand, and its bones to be bright.
+    lean : float
+        Degrees, clockwise, by which the patient leans on the film, which is then known to stand.
+        Nothing is found where it does not look like a lateral film that way.
 
     Raises
     ------
     InputError
         If an anchor lies on no vertebra that was found.
     """
-    look = _first_look(pyramid, network, as_stored)
+    look = _first_look(pyramid, network, as_stored, lean)
     film = pyramid.inverted() if look.inverted else pyramid
-    rotation, downward = _rotation(look.turned)
+    rotation, downward = _rotation(look.turned, lean)
+    if lean != 0.0 and look.scores.lateral < _LIKELY_LEANING:
+        return Found(look.scores, None, look.turned, look.inverted, downward, lean=lean)
     column = name_column(look.candidates, config, downward=downward, shape=film.shape)
     if column is None:
         if anchors:
             raise InputError(f"levels {anchors[0].level}@...: no vertebra was found on this film")
-        return Found(look.scores, None, look.turned, look.inverted, downward)
+        return Found(look.scores, None, look.turned, look.inverted, downward, lean=lean)
     window = _second_window(film.shape, column, rotation, look.step) or look.window
     candidates = _look_closer(film, network, window) or look.candidates
     named = _name(candidates, config, downward, film.shape, anchors)
@@ -140,6 +156,7 @@ def find_column(
         downward,
         tuple(candidates),
         film.shape,
+        lean,
     )
 
 
@@ -165,11 +182,11 @@ class _Look:
         return math.log(p / (1 - p))
 
 
-def _first_look(pyramid: ImagePyramid, network: Network, as_stored: bool) -> _Look:
+def _first_look(pyramid: ImagePyramid, network: Network, as_stored: bool, lean: float) -> _Look:
     """The way of looking at the film in which it most looks like a lateral film."""
 
     def look(film: ImagePyramid, turned: int, inverted: bool, afar: bool = False) -> _Look:
-        rotation, _ = _rotation(turned)
+        rotation, _ = _rotation(turned, lean)
         window = _far_window(film.shape) if afar else _whole_window(film.shape, rotation)
         scores, candidates = _run(film, network, window)
         return _Look(scores, candidates, turned, inverted, window)
@@ -182,7 +199,7 @@ def _first_look(pyramid: ImagePyramid, network: Network, as_stored: bool) -> _Lo
     other = look(negative, 0, True)
     if other.evidence > stored.evidence + _AGAINST_INVERTING:
         best = other
-    if best.scores.lateral >= _SURELY_LATERAL or stored.scores.frontal > 0.5:
+    if lean != 0.0 or best.scores.lateral >= _SURELY_LATERAL or stored.scores.frontal > 0.5:
         return best
     for ways, margin in ((_AFAR, _AGAINST_STEPPING_BACK), (_TURNED, _AGAINST_TURNING)):
         for turned, inverted, afar in ways:
@@ -243,10 +260,17 @@ def _look_closer(pyramid: ImagePyramid, network: Network, window: _Window) -> li
     return decode_maps(averaged_maps(pyramid, network, window), window[0])[:_MOST_CANDIDATES]
 
 
-def _rotation(turned: int) -> tuple[FloatArray, FloatArray]:
+def _leaning(degrees: float) -> FloatArray:
+    """(2, 2) rotation by so many degrees, clockwise as seen."""
+    angle = math.radians(degrees)
+    cos, sin = math.cos(angle), math.sin(angle)
+    return np.array([[cos, -sin], [sin, cos]])
+
+
+def _rotation(turned: int, lean: float = 0.0) -> tuple[FloatArray, FloatArray]:
     """(2, 2) map from a standing window to the stored film, and its downward direction."""
     quarter = np.array([[0.0, 1.0], [-1.0, 0.0]])
-    rotation = np.linalg.matrix_power(quarter, turned)
+    rotation = _leaning(lean) @ np.linalg.matrix_power(quarter, turned)
     return rotation, rotation @ np.array([0.0, 1.0])
 
 

@@ -18,7 +18,7 @@ from endplate.models.calibration import Calibrations
 from endplate.models.gatelimits import GateLimits
 from endplate.study.reading import Quality, Reason
 
-__all__ = ["REASON_CODES", "column_tilt", "judge_quality"]
+__all__ = ["LEANS", "REASON_CODES", "SURELY_FRONTAL", "column_tilt", "judge_quality", "may_lean"]
 
 #: Every code the gate may give, with whether it rejects or only flags.
 REASON_CODES: Final = {
@@ -47,6 +47,10 @@ REASON_CODES: Final = {
     "compressed": "flags",
 }
 
+#: Degrees by which a patient may lean on a film that is looked at once more.
+LEANS: Final = (-22.0, 22.0)
+#: Probability of a frontal film above which it is not.
+SURELY_FRONTAL: Final = 0.5
 _FEWEST: Final = 2
 _COMFORTABLE: Final = 4
 _TURNED: Final = 8.0
@@ -99,6 +103,16 @@ def judge_quality(
         flags += _look_flags(look, calibrations.gate)
     flags = list({reason.code: reason for reason in flags}.values())
     return Quality("flagged" if flags else "accepted", tuple(flags))
+
+
+def may_lean(found: Found, quality: Quality) -> bool:
+    """Whether a rejected image may be a lateral film on which the patient leans.
+
+    The networks are used to patients who stand up to some 15 degrees aslant.
+    """
+    codes = {reason.code for reason in quality.reasons}
+    wrong_view = quality.status == "rejected" and bool(codes & {"not_a_spine", "not_lateral"})
+    return wrong_view and found.scores.frontal <= SURELY_FRONTAL
 
 
 def _rejections(
@@ -251,7 +265,7 @@ def _film_flags(found: Found, vertebrae: Sequence[Vertebra], gate: GateLimits) -
         out.append(Reason("contrast_inverted", "bone is dark on this image: contrast inverted"))
     if scores.hardware > gate.hardware or any(v.hardware for v in vertebrae):
         out.append(Reason("hardware", "metal is visible: check the points beside it"))
-    tilt = column_tilt(vertebrae, found.downward)
+    tilt = column_tilt(vertebrae, found.upright)
     if abs(tilt) > gate.tilt:
         out.append(
             Reason(

@@ -19,7 +19,7 @@ from endplate.geometry.uncertainty import rescaled
 from endplate.imaging.radiograph import Radiograph
 from endplate.infer.filmlook import look_at
 from endplate.infer.find import Anchor, Found, find_column
-from endplate.infer.gate import judge_quality
+from endplate.infer.gate import LEANS, column_tilt, judge_quality, may_lean
 from endplate.infer.naming_report import naming_of
 from endplate.infer.refine import Refined, along_column, refine
 from endplate.infer.session import Network
@@ -39,6 +39,9 @@ SLAB_CALIBRATION: Final = "slab_calibration.json"
 _COARSE_ERROR: Final = 0.25
 """Depths by which the detector's points may be off, a standard deviation with room to spare: it is
 to keep the refiner from reading single bodies back to front, and has no say in a sharp point."""
+_LEANS_MUCH: Final = 15.0
+"""Degrees between column and film beyond which the column is read again along itself."""
+_FEWEST_ALONG: Final = 2
 _LEAST_SHARE: Final = 0.4
 """Depth of a refined body against that of the detector's: a body that shrinks more is none."""
 
@@ -143,11 +146,33 @@ class FilmReader:
         anchors: Sequence[Anchor] = (),
         *,
         as_stored: bool = False,
+        lean: float = 0.0,
     ) -> FilmResult:
         """Find, name and refine the vertebrae of a film; coordinates of the stored image.
 
-        `as_stored` says that the film is known to stand, and its bones to be bright.
+        `as_stored` says that the film is known to stand, and its bones to be bright; `lean`, by how
+        many degrees, clockwise, the patient leans on it. A column that turns out to lean much is
+        read again along itself: the networks miscount aslant columns.
         """
+        result = self._find(pixels, calibration, anchors, as_stored, lean)
+        tilt = column_tilt(result.vertebrae, result.found.upright)
+        if as_stored or lean or result.found.turned or abs(tilt) <= _LEANS_MUCH:
+            return result
+        try:
+            along = self._find(pixels, calibration, anchors, False, tilt)
+        except InputError:
+            # nothing lies where the user's levels are
+            return result
+        return along if len(along.vertebrae) >= _FEWEST_ALONG else result
+
+    def _find(
+        self,
+        pixels: GreyArray,
+        calibration: Calibration,
+        anchors: Sequence[Anchor],
+        as_stored: bool,
+        lean: float,
+    ) -> FilmResult:
         stretch = stretch_of(calibration)
         film = with_square(pixels, stretch)
         squared = [Anchor(a.level, *(to_square(np.array([a.x, a.y]), stretch))) for a in anchors]
@@ -158,6 +183,7 @@ class FilmReader:
             self.calibrations.naming,
             anchors=squared,
             as_stored=as_stored,
+            lean=lean,
         )
         if found.column is None:
             return FilmResult(found, (), (), 0.0)
@@ -220,10 +246,32 @@ class FilmReader:
         InputError
             If an anchor lies on no vertebra.
         """
+        return self.read_found(radiograph, index_level=index_level, anchors=anchors)[1]
+
+    def read_found(
+        self,
+        radiograph: Radiograph,
+        *,
+        index_level: str | None = None,
+        anchors: Sequence[Anchor] = (),
+    ) -> tuple[FilmResult, Reading]:
+        """As `read`, with what was found.
+
+        An image that looks like no lateral film is looked at once more for a patient who leans.
+        """
         if index_level is not None:
             check_level(index_level)
         result = self.find(radiograph.pixels, radiograph.calibration, anchors)
-        return self.report(radiograph, result, index_level=index_level, named_by_user=bool(anchors))
+        reading = self.report(
+            radiograph, result, index_level=index_level, named_by_user=bool(anchors)
+        )
+        if not anchors and may_lean(result.found, reading.quality):
+            for lean in LEANS:
+                other = self.find(radiograph.pixels, radiograph.calibration, lean=lean)
+                again = self.report(radiograph, other, index_level=index_level)
+                if again.quality.status != "rejected":
+                    return other, again
+        return result, reading
 
     def report(
         self,

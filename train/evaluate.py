@@ -300,8 +300,7 @@ def _judge(
                 calibrations = per_fold.get(case.fold, fitted or base)
                 readers[case.fold] = _reader(config, case.fold, calibrations)
             reader = readers[case.fold]
-            result = reader.find(case.radiograph.pixels, case.radiograph.calibration)
-            reading = reader.report(case.radiograph, result)
+            reading = reader.read(case.radiograph)
             if case.truth is None:
                 negatives.setdefault(case.group, []).append(reading)
             else:

@@ -15,7 +15,7 @@ from endplate.geometry.calibration import UNCALIBRATED
 from endplate.geometry.landmarks import FloatArray
 from endplate.infer.evidence import FEATURES, evidence
 from endplate.infer.filmlook import FilmLook, look_at
-from endplate.infer.gate import column_tilt, judge_quality
+from endplate.infer.gate import LEANS, SURELY_FRONTAL, column_tilt, judge_quality, may_lean
 from endplate.infer.pipeline import FilmReader, FilmResult
 from endplate.models.calibration import Calibrations
 from endplate.models.gatelimits import GateLimits
@@ -47,11 +47,16 @@ _MOST_WRONG: Final = 0.1
 """Share of sound films that a limit may flag; else the built-in one stays."""
 _FALSE_FLAG: Final = 2.0
 """How much worse a wrong flag of a sound film is than a missed one of a damaged film."""
+_LEAN_BELOW: Final = 5.0
+"""Log odds above the limit in use beyond which no limit that may be fitted rejects an image."""
 
 
 @dataclass(frozen=True, eq=False)
 class Observed:
-    """What the networks and the pixels say of one specimen, to be judged by any limits."""
+    """What the networks and the pixels say of one specimen, to be judged by any limits.
+
+    `leaning` is what they say where the patient is taken to lean, as far as that may matter.
+    """
 
     kind: str
     name: str
@@ -61,6 +66,7 @@ class Observed:
     result: FilmResult
     look: FilmLook
     size: tuple[int, int]
+    leaning: tuple["Observed", ...] = ()
 
     @cached_property
     def features(self) -> dict[str, float]:
@@ -68,7 +74,16 @@ class Observed:
         return evidence(self.result.found, self.look)
 
     def judge(self, calibrations: Calibrations) -> Quality:
-        """Verdict of the gate."""
+        """Verdict of the gate, as `FilmReader.read` has it."""
+        first = self._judge_alone(calibrations)
+        if may_lean(self.result.found, first):
+            for other in self.leaning:
+                again = other.judge(calibrations)
+                if again.status != "rejected":
+                    return again
+        return first
+
+    def _judge_alone(self, calibrations: Calibrations) -> Quality:
         return judge_quality(
             self.result.found,
             self.result.vertebrae,
@@ -82,7 +97,7 @@ class Observed:
     def value(self, limit: str) -> float:
         """What is compared with a limit of `GateLimits`; NaN if it cannot be told."""
         if limit == "tilt":
-            return abs(column_tilt(self.result.vertebrae, self.result.found.downward))
+            return abs(column_tilt(self.result.vertebrae, self.result.found.upright))
         if limit == "hardware":
             return self.result.found.scores.hardware
         return float(getattr(self.look, limit))
@@ -93,10 +108,19 @@ def observe(
 ) -> Iterable[Observed]:
     """Read the specimens one by one; `reader` gives the networks for a fold."""
     for s in specimens:
-        result = reader(s.fold).find(s.image, UNCALIBRATED)
-        look = look_at(s.image, result.vertebrae, inverted=result.found.inverted)
-        size = (s.image.shape[0], s.image.shape[1])
-        yield Observed(s.kind, s.name, s.subject, s.negative, s.reasons, result, look, size)
+        own = reader(s.fold)
+        first = _observed(s, own.find(s.image, UNCALIBRATED))
+        near = _margin(first, own.calibrations.gate) < _LEAN_BELOW
+        if near and first.result.found.scores.frontal <= SURELY_FRONTAL:
+            leaning = [_observed(s, own.find(s.image, UNCALIBRATED, lean=a)) for a in LEANS]
+            first = replace(first, leaning=tuple(leaning))
+        yield first
+
+
+def _observed(s: Specimen, result: FilmResult) -> Observed:
+    look = look_at(s.image, result.vertebrae, inverted=result.found.inverted)
+    size = (s.image.shape[0], s.image.shape[1])
+    return Observed(s.kind, s.name, s.subject, s.negative, s.reasons, result, look, size)
 
 
 def halves(observed: Sequence[Observed]) -> list[int]:
@@ -216,8 +240,12 @@ def cross_judge(
     for o, h in zip(observed, half, strict=True):
         gate = limits[h]
         verdicts.append(o.judge(replace(calibrations, gate=gate)))
-        margins.append(-99.0 if o.look.blank else gate.score(o.features) - gate.evidence)
+        margins.append(max(_margin(one, gate) for one in (o, *o.leaning)))
     return verdicts, margins
+
+
+def _margin(o: Observed, gate: GateLimits) -> float:
+    return -99.0 if o.look.blank else gate.score(o.features) - gate.evidence
 
 
 def table(observed: Sequence[Observed], verdicts: Sequence[Quality]) -> dict[str, Any]:
