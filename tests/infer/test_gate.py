@@ -10,11 +10,11 @@ import pytest
 from endplate.geometry.landmarks import Vertebra
 from endplate.infer.filmlook import FilmLook
 from endplate.infer.find import Found
-from endplate.infer.gate import REASON_CODES, column_tilt, judge_quality
+from endplate.infer.gate import REASON_CODES, column_tilt, judge_quality, may_lean
 from endplate.models.calibration import Calibrations
 from endplate.models.decode import Candidate, FilmScores
 from endplate.models.gatelimits import GateLimits
-from endplate.study.reading import Quality
+from endplate.study.reading import Quality, Reason
 
 from ..spine import body, column
 
@@ -232,3 +232,33 @@ def test_an_image_cut_too_closely_is_told_that_little_was_found(n, told):
 def test_nothing_is_said_of_the_number_where_there_are_enough():
     (reason,) = judge(lateral=0.1, other=0.88).reasons
     assert "fewer" not in reason.message
+
+
+@pytest.mark.parametrize(
+    ("codes", "frontal", "again"),
+    [
+        (("not_a_spine",), 0.1, True),
+        (("not_lateral",), 0.4, True),
+        (("not_lateral",), 0.8, False),
+        (("blank_image",), 0.1, False),
+        (("resolution_too_low",), 0.1, False),
+        ((), 0.1, False),
+    ],
+)
+def test_what_may_be_a_patient_who_leans(codes, frontal, again):
+    scores = FilmScores(**{**BASE, "inverted": 0.0, "hardware": 0.0, "frontal": frontal})
+    found = Found(scores, None, 0, False, np.array([0.0, 1.0]))
+    reasons = tuple(Reason(code, code) for code in codes)
+    quality = Quality("rejected" if codes else "accepted", reasons)
+    assert may_lean(found, quality) == again
+
+
+def test_the_lean_of_the_patient_is_no_lean_of_the_film():
+    angle = np.radians(25)
+    down = np.array([-np.sin(angle), np.cos(angle)])
+    scores = FilmScores(**{**BASE, "inverted": 0.0, "hardware": 0.0})
+    found = Found(scores, None, 0, False, down, lean=25.0)
+    np.testing.assert_allclose(found.upright, [0, 1], atol=1e-12)
+    own = column_tilt(spine(), found.upright)
+    assert column_tilt(leaning(25), found.upright) == pytest.approx(own + 25)
+    assert column_tilt(leaning(25), found.downward) == pytest.approx(own)

@@ -15,6 +15,7 @@ from endplate.geometry.landmarks import Vertebra
 from endplate.imaging.radiograph import Radiograph
 from endplate.imaging.read import read_radiograph
 from endplate.infer.find import Anchor
+from endplate.infer.gate import LEANS
 from endplate.infer.pipeline import CALIBRATION, WEIGHTS, FilmReader, weights_folder
 from endplate.models.calibration import Calibrations
 from endplate.models.resample import ImagePyramid
@@ -311,3 +312,54 @@ def test_a_sample_of_oblong_pixels_gives_the_same_points(shipped, sample):
     other = shipped.find(stored, oblong).vertebrae
     back = {v.level: Vertebra(v.level, (v.points + 0.5) / [1.0, ratio] - 0.5) for v in other}
     assert_same_bodies({v.level: v for v in one}, back)
+
+
+def turned(film: Radiograph, degrees: float) -> Radiograph:
+    """The film turned about its middle, counter-clockwise as seen."""
+    rows, columns = film.pixels.shape
+    turn = cv2.getRotationMatrix2D((columns / 2, rows / 2), degrees, 1.0)
+    pixels = cv2.warpAffine(film.pixels, turn, (columns, rows), borderValue=int(film.pixels.min()))
+    return replace(film, pixels=np.asarray(pixels))
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_leaning_column_is_read_along_itself(shipped, sample, inverted):
+    film = turned(sample, -22)
+    if inverted:
+        film = replace(film, pixels=film.pixels.max() - film.pixels)
+    result, reading = shipped.read_found(film)
+    assert result.found.inverted == inverted
+    assert 20 < result.found.lean < 36
+    assert "tilted" in {r.code for r in reading.quality.reasons}
+    value = {(m.name, m.level): m.value for m in reading.measurements}
+    # the broken body keeps its name and its angle
+    assert value["vertebral_kyphosis_deg", "L1"] == pytest.approx(15.0, abs=1.5)
+
+
+def test_points_lie_on_the_stored_film_however_it_leans(shipped, sample):
+    whole = shipped.read(sample)
+    rows, columns = sample.pixels.shape
+    turn = cv2.getRotationMatrix2D((columns / 2, rows / 2), -22, 1.0)
+    leaning = {v.level: v for v in shipped.read(turned(sample, -22)).vertebrae}
+    for body in (v for v in whole.vertebrae if v.level in ("T12", "L1", "L2", "L3")):
+        moved = body.points @ turn[:, :2].T + turn[:, 2]
+        away = np.hypot(*(leaning[body.level].points - moved).T) / body.depth_px
+        assert np.median(away) < 0.04
+
+
+def test_only_a_view_that_looks_wrong_is_looked_at_again(shipped, sample, monkeypatch):
+    looks = []
+    find = FilmReader.find
+
+    def counted(self, *args, **kwargs):
+        looks.append(kwargs.get("lean", 0.0))
+        return find(self, *args, **kwargs)
+
+    monkeypatch.setattr(FilmReader, "find", counted)
+    shipped.read(sample)
+    assert looks == [0.0]
+    looks.clear()
+    noise = np.random.default_rng(1).normal(900, 90, (900, 500)).clip(0).astype(np.uint16)
+    clouds = replace(sample, pixels=cv2.GaussianBlur(noise, (0, 0), 25))
+    assert shipped.read(clouds).quality.status == "rejected"
+    assert looks == [0.0, *LEANS]
