@@ -115,3 +115,23 @@ def test_each_half_is_judged_by_the_other(bench):
 def test_without_laterals_nothing_can_be_fitted(bench):
     with pytest.raises(InputError, match="needs laterals"):
         fit_gate([o for o in bench if o.negative])
+
+
+def test_a_patient_who_leans_is_judged_as_read_along_the_column(bench):
+    limits = replace(CALIBRATIONS, gate=fit_gate(bench))
+    lateral = next(o for o in bench if not o.negative)
+    photograph = next(o for o in bench if o.kind == "photograph")
+    assert photograph.judge(limits).status == "rejected"
+    other = next(o for o in bench if o.kind == "photograph" and o is not photograph)
+    assert replace(photograph, leaning=(other,)).judge(limits).status == "rejected"
+    leaning = replace(photograph, leaning=(other, lateral))
+    assert leaning.judge(limits) == lateral.judge(limits)
+    # the curve goes by the same
+    _, (alone, along) = cross_margins(bench, photograph, leaning)
+    assert along > alone
+
+
+def cross_margins(bench, *more):
+    """Verdicts and margins of some specimens, judged among the others."""
+    verdicts, margins = cross_judge([*bench, *more], CALIBRATIONS)
+    return verdicts[-len(more) :], margins[-len(more) :]
