@@ -39,10 +39,10 @@ SLAB_CALIBRATION: Final = "slab_calibration.json"
 _COARSE_ERROR: Final = 0.25
 """Depths by which the detector's points may be off, a standard deviation with room to spare: it is
 to keep the refiner from reading single bodies back to front, and has no say in a sharp point."""
-_LEANS_MUCH: Final = 22.0
-"""Degrees between column and film beyond which the column is read again along itself: more than the
-columns of standing patients lean on films (20 at most on those annotated), which are read better as
-they are."""
+_LEANS_MUCH: Final = 28.0
+"""Degrees between column and film beyond which the column is read again along itself. Columns of
+standing patients lean by up to 20 on the annotated films; of simulated ones that lean by 15 to 25
+more are named right as they are, beyond 30 more are along themselves."""
 _FEWEST_ALONG: Final = 2
 _LEAST_SHARE: Final = 0.4
 """Depth of a refined body against that of the detector's: a body that shrinks more is none."""
