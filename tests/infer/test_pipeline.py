@@ -319,14 +319,14 @@ def turned(film: Radiograph, degrees: float) -> Radiograph:
     rows, columns = film.pixels.shape
     turn = cv2.getRotationMatrix2D((columns / 2, rows / 2), degrees, 1.0)
     pixels = cv2.warpAffine(film.pixels, turn, (columns, rows), borderValue=int(film.pixels.min()))
-    return replace(film, pixels=np.asarray(pixels))
+    return replace(film, pixels=pixels.astype(np.uint16))
 
 
 @pytest.mark.parametrize("inverted", [False, True])
 def test_a_leaning_column_is_read_along_itself(shipped, sample, inverted):
     film = turned(sample, -26)
     if inverted:
-        film = replace(film, pixels=np.asarray(film.pixels.max() - film.pixels, film.pixels.dtype))
+        film = replace(film, pixels=np.invert(film.pixels))
     result, reading = shipped.read_found(film)
     assert result.found.inverted == inverted
     assert 28 < result.found.lean < 36
