@@ -3,7 +3,8 @@
     python benchmarks/naming_prior.py [--weights FOLDER] [--films N] [--seed N] [--workers N]
 
 Annotated films are few: the weights that they are given start from these (`train/calibrate_naming`
-holds them near). Prints one line for each default, to be copied to `models/naming.py`.
+holds them near). Prints how far names may be trusted with the present weights, and one line for
+each default as fitted on these films, to be copied to `models/naming.py`.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from endplate.datasets.simulator.api import simulate_film
 from endplate.geometry.calibration import UNCALIBRATED
 from endplate.models.naming import NamingConfig
 from endplate.models.naming_evidence import FEATURES
-from endplate.train.calibrate_naming import NamingCase, fit_naming, naming_score
+from endplate.train.calibrate_naming import NamingCase, fit_modesty, fit_naming, naming_score
 from endplate.train.report.simulated import SETTINGS, each, reader_of, truth_of
 
 _FOLDS = 5
@@ -45,8 +46,9 @@ def main() -> None:
         known = [s for s in scores if s.right is not None]
         right, surprise = sum(bool(s.right) for s in known), sum(s.surprise for s in known)
         print(f"{name}: {right} of {len(known)} right, {surprise / len(known):.3f} nats a film")
+    print("trust {:.3g} and blind {:.3g} of the present weights".format(*fit_modesty(cases, start)))
     for field in fields(NamingConfig):
-        if field.name in (*FEATURES, "trust"):
+        if field.name in (*FEATURES, "trust", "blind"):
             print(f"    {field.name}: float = {getattr(fit.config, field.name):.3g}")
 
 

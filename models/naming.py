@@ -41,6 +41,11 @@ _CERTAIN: Final = 20.0
 _PLACES: Final = np.array(
     [REGULAR_LEVELS.index({"T13": "T12", "L6": "L5"}.get(c, c)) for c in CLASSES[:-1]] + [-1]
 )
+#: The regular levels beside each.
+_BESIDE: Final = tuple(
+    [k for k, c in enumerate(CLASSES) if abs(_PLACES[k] - own) == 1 and c not in ("T13", "L6")]
+    for own in _PLACES
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,14 @@ class NamingConfig:
     """Weights of the evidence, in nats for one unit of each feature.
 
     The features are those of `FEATURES`, of the same names. `trust` divides the nats between
-    namings when they become probabilities: bodies are not independent witnesses. `highest` is
-    the uppermost level that is reported, unless the user gave an anchor; what lies above is used
-    for counting only. So are bodies above `sure_from` from where the probability of their names
-    falls below `keep` times that of the surest name: far up, a body missed or seen twice shifts
-    all that follows. The defaults were fitted on simulated films (`benchmarks/naming_prior.py`);
-    annotated films move them from there.
+    namings when they become probabilities: bodies are not independent witnesses. `blind` is the
+    probability that all names are off by one although nothing seen says so, as where a sacral body
+    looks like a lumbar one. `highest` is the uppermost level that is reported, unless the user
+    gave an anchor; what lies above is used for counting only. So are bodies above `sure_from` from
+    where the probability of their names falls below `keep` times that of the surest name: far up,
+    a body missed or seen twice shifts all that follows. The defaults were fitted on simulated
+    films (`benchmarks/naming_prior.py`, the last two with the weights as they are); annotated films
+    move them from there.
     """
 
     body: float = 1.05
@@ -77,7 +84,8 @@ class NamingConfig:
     skipped: float = 3.92
     unseen: float = 0.47
     irregular: float = 3.7
-    trust: float = 0.949
+    trust: float = 0.646
+    blind: float = 0.03
     highest: str = "T4"
     sure_from: str = "T10"
     keep: float = 0.85
@@ -147,7 +155,7 @@ class Namings:
         Head to foot.
     paths : tuple of Path
         Best first.
-    trust : float
+    trust, blind : float
         See `NamingConfig`.
     chain : tuple of (int, int)
         Candidate and level of each body that is reported.
@@ -156,6 +164,7 @@ class Namings:
     ordered: tuple[Candidate, ...]
     paths: tuple[Path, ...]
     trust: float
+    blind: float
     chain: tuple[tuple[int, int], ...]
 
 
@@ -217,7 +226,7 @@ def choose_naming(
     ordered : sequence of Candidate
         Head to foot: what the paths are made of.
     whole : bool
-        Report all of it, not only what `config` says.
+        Report all of it, not only what `config` says, and take the names for those of the user.
     """
     if not paths:
         return None
@@ -226,7 +235,8 @@ def choose_naming(
         chain = _reported(chain, paths, config)
     if not chain:
         return None
-    return _summary(Namings(tuple(ordered), tuple(paths), config.trust, tuple(chain)))
+    blind = 0.0 if whole else config.blind
+    return _summary(Namings(tuple(ordered), tuple(paths), config.trust, blind, tuple(chain)))
 
 
 def _reported(
@@ -274,7 +284,7 @@ def _summary(namings: Namings) -> NamedColumn:
     weights = _posterior(paths, namings.trust)
     names = _names(paths, [i for i, _ in chain])
     levels = np.array([level for _, level in chain])
-    table = _table(names, weights)
+    table = _blurred(_table(names, weights), namings.blind)
     shared = (names >= 0).any(axis=0)
     same = shared & ((names == levels[:, None]) | (names < 0)).all(axis=0)
     others = gains[shared & ~same]
@@ -283,12 +293,26 @@ def _summary(namings: Namings) -> NamedColumn:
         tuple(CLASSES[level] for level in levels),
         table[np.arange(len(chain)), levels],
         float(gains[0] - others.max()) if others.size else math.inf,
-        float(weights[same].sum() / weights[shared].sum()),
-        _shifts(names, levels, weights),
+        (1 - namings.blind) * float(weights[same].sum() / weights[shared].sum()),
+        _blurred_shifts(_shifts(names, levels, weights), namings.blind),
         table,
-        _alternatives(names, weights, shared & ~same),
+        _alternatives(names, (1 - namings.blind) * weights, shared & ~same),
         namings,
     )
+
+
+def _blurred(table: FloatArray, blind: float) -> FloatArray:
+    """(N, L) probabilities of levels, the share `blind` of each moved to the levels beside it."""
+    out: FloatArray = (1 - blind) * table
+    for level, beside in enumerate(_BESIDE):
+        out[:, beside] += blind / len(beside) * table[:, [level]]
+    return out
+
+
+def _blurred_shifts(shifts: Mapping[int, float], blind: float) -> dict[int, float]:
+    """The same of shifts; those beyond the farthest are lost."""
+    beside = {s: shifts.get(s - 1, 0.0) + shifts.get(s + 1, 0.0) for s in shifts}
+    return {s: (1 - blind) * p + 0.5 * blind * beside[s] for s, p in shifts.items()}
 
 
 def _table(names: IntArray, weights: FloatArray) -> FloatArray:

@@ -24,6 +24,13 @@ def _doubt(result: FollowUp, language: str) -> str:
     index = result.index
     if not index.doubtful:
         return ""
+    if index.why == "given":
+        return (
+            f"The films speak for {index.second} as the injured level, not for {index.level} as"
+            " given: check it, and how the levels are named.",
+            f"Les films désignent {index.second} comme niveau lésé, et non {index.level} comme"
+            " indiqué : à vérifier, ainsi que le nom des niveaux.",
+        )[language_index(language)]
     chance = _chance(index.probability)
     if language == "fr":
         return (

@@ -44,6 +44,9 @@ class JointNamingSettings:
         No shift is less probable than this by a film's own naming.
     margin : float
         A shift is taken only if it gains so many nats.
+    injured_bound : float
+        Greatest weight of what speaks for the body at the given index level being the injured
+        one, nats: names of which several films are sure stand.
     """
 
     point_sd: float = 0.02
@@ -58,6 +61,7 @@ class JointNamingSettings:
     person_probability: float = 0.999
     least_probability: float = 0.002
     margin: float = 2.0
+    injured_bound: float = 6.0
 
 
 def features(reading: Reading) -> dict[str, FloatArray]:

@@ -195,10 +195,10 @@ def follow_subject(
     chosen = options or FollowUpOptions()
     readings = [v.reading for v in films.visits]
     shifts, margin = (0,) * len(readings), float("inf")
-    if chosen.joint_naming:
-        named = name_jointly(readings, chosen.naming)
-        readings, shifts, margin = list(named.readings), named.shifts, named.margin
     operated = [v.name != PRE for v in films.visits]
+    if chosen.joint_naming:
+        named = name_jointly(readings, chosen.naming, index_level=index_level, operated=operated)
+        readings, shifts, margin = list(named.readings), named.shifts, named.margin
     index = find_index_level(readings, index_level, operated)
     level = index.level
     broken = _fractured_elsewhere(readings, level, chosen) if level else ()

@@ -145,7 +145,7 @@ def _result(fit: JointFit, readings: Sequence[Reading]) -> JointEstimate:
             i = place.get((t, body.level))
             if i is None:
                 continue
-            points, own, columns = fit.model(i)
+            points, own, columns = fit.model(i, as_read=False)
             factor = np.tile(fit.films.factor[t], 6)
             slope[12 * n : 12 * n + 12, columns] = own * factor[:, None]
             error = own @ fit.spread[np.ix_(columns, columns)] @ own.T

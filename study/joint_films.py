@@ -15,6 +15,8 @@ __all__ = ["Films"]
 
 #: Levels on either side of a changing body that are used.
 _REACH: Final = 3
+#: Name of the reader where networks of endplate read.
+_NETWORK: Final = "endplate"
 _FACING: Final = np.tile([-1.0, 1.0], 6)
 
 
@@ -23,7 +25,8 @@ class Films:
     """Points of T films and J bodies, fronts to the same side, in mean depths of the film.
 
     points (T, J, 6, 2), NaN where a body is not used; covariance (T, J, 12, 12); factor (T, 2):
-    pixels per unit of x and y, x negative where the film was mirrored.
+    pixels per unit of x and y, x negative where the film was mirrored; network (T,): whether a
+    network read the film.
     """
 
     levels: tuple[str, ...]
@@ -31,6 +34,7 @@ class Films:
     covariance: FloatArray
     factor: FloatArray
     changing: np.ndarray
+    network: np.ndarray
 
     @classmethod
     def of(cls, readings: Sequence[Reading], changing: Collection[str]) -> "Films | None":
@@ -68,6 +72,7 @@ class Films:
             covariance / unit[:, None, None, None] ** 2,
             unit[:, None] * signs / scale,
             np.array([x in changing for x in levels]),
+            np.array([r.reader.kind == "model" and r.reader.name == _NETWORK for r in readings]),
         )
 
 

@@ -48,11 +48,17 @@ class JointEstimateSettings:
         Probability that the points of a changing body are nowhere near it.
     misread_width : float
         How many times wider the errors then are.
+    wedge_shown : float
+        Share of a change of wedge that shows in the points of a network, which draws an odd
+        outline towards a usual one (`benchmarks/wedge_shown.py`). People's readings show all.
+    wedge_shown_sd : float
+        What that share differs by from body to body: a great change is less sure than a small one.
     prior_points : float
         How many free coordinates the prior of the factor of the errors counts for.
-    changing_points : float
-        The same, for the factor of changing bodies about that of the others: their own films tell
-        little of it, for each has a shape of its own.
+    changing_factor, changing_points : float
+        Factor of changing bodies over that of the others before any film, and how many free
+        coordinates it counts for: their own films tell little of it, for each has a shape of its
+        own. It is below 1 because a broken body misleads in the same way on all its films.
     rounds : int
     """
 
@@ -66,7 +72,10 @@ class JointEstimateSettings:
     tails: float = 4.0
     misread: float = 0.03
     misread_width: float = 30.0
-    prior_points: float = 3.0
+    wedge_shown: float = 0.91
+    wedge_shown_sd: float = 0.07
+    prior_points: float = 1.0
+    changing_factor: float = 0.5
     changing_points: float = 24.0
     rounds: int = 10
 
@@ -91,6 +100,8 @@ class JointFit:
         self, films: Films, steps: Sequence[float], settings: JointEstimateSettings
     ) -> None:
         self.films, self.settings = films, settings
+        self.shown = np.ones((len(films.points), _K))
+        self.shown[films.network, 0] = settings.wedge_shown
         self.seen = [
             (t, j) for t, j in np.argwhere(np.isfinite(films.points).all(axis=(2, 3))).tolist()
         ]
@@ -177,13 +188,17 @@ class JointFit:
             tails = self.settings.tails
             self.step_weight[t, j] = (tails + 1.0) / (tails + distance)
 
-    def model(self, i: int) -> tuple[FloatArray, FloatArray, np.ndarray]:
-        """(12,) points of one body on one film, their slopes, and the parameters these are of."""
+    def model(self, i: int, *, as_read: bool = True) -> tuple[FloatArray, FloatArray, np.ndarray]:
+        """(12,) points of one body on one film, their slopes, and the parameters these are of.
+
+        As its reader is expected to put them, or where they are.
+        """
         t, j = self.seen[i]
         shape = self._shape(j)
         at = self.change_at.get((t, j))
         if at is not None:
-            shape = shape + (self.modes[j] @ self.z[at : at + _K]).reshape(6, 2)
+            modes = self.modes[j] * (self.shown[t] if as_read else 1.0)
+            shape = shape + (modes @ self.z[at : at + _K]).reshape(6, 2)
         pose = self.pose_at[i]
         size = math.exp(self.z[self.scale_at + t])
         turn = size * rotation(self.z[pose])
@@ -195,7 +210,7 @@ class JointFit:
         start = self.shape_at[j]
         columns = [*range(start, start + 12), *range(pose, pose + 3), self.scale_at + t]
         if at is not None:
-            parts.append(spread @ self.modes[j])
+            parts.append(spread @ modes)
             columns += range(at, at + _K)
         return (laid + self.z[pose + 1 : pose + 3]).ravel(), np.hstack(parts), np.array(columns)
 
@@ -221,6 +236,15 @@ class JointFit:
             self._solve()
             if np.abs(self.factor / before - 1).max() < 0.02:
                 break
+        self._doubt_wedges()
+
+    def _doubt_wedges(self) -> None:
+        """Widen by how little is known of the share of a wedge that a network shows."""
+        settings = self.settings
+        for j in {j for _, j in self.change_at}:
+            at = [at for (t, k), at in self.change_at.items() if k == j and self.films.network[t]]
+            doubt = self.z[at] * settings.wedge_shown_sd / settings.wedge_shown
+            self.spread[np.ix_(at, at)] += np.outer(doubt, doubt)
 
     def _solve(self) -> None:
         left = self._prior()
@@ -260,7 +284,8 @@ class JointFit:
             free[group] += max(12.0 - float(self.weight[i] @ drawn), 0.0)
         prior, close = self.settings.prior_points, self.settings.changing_points
         steady = (total[0] + prior) / (free[0] + prior)
-        self.factor = np.array([steady, (total[1] + close * steady) / (free[1] + close)])
+        apart = close * steady * self.settings.changing_factor
+        self.factor = np.array([steady, (total[1] + apart) / (free[1] + close)])
 
     def _gate(self) -> bool:
         """Give up the changing body of the film that fits its other films worst, if it is far off.

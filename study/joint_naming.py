@@ -7,7 +7,9 @@ to two levels; the best set of shifts has the greatest sum of
 
 - the posterior of the film's own naming: the probability of each shift that the reading keeps, or,
   where it keeps none, one made from the probabilities of its names;
-- the likeness of the bodies that then carry the same name on two films.
+- the likeness of the bodies that then carry the same name on two films;
+- where the injured level is known, what speaks for the body that then carries that name being the
+  injured one (`study/injury_evidence.py`).
 
 Likeness compares what does not depend on magnification: the height-to-depth ratios and the wedge
 of each body, its size against the next, cement and screws. Each feature adds the logarithm of how
@@ -35,6 +37,7 @@ from endplate.study.body_likeness import (
     features,
     relative_errors,
 )
+from endplate.study.injury_evidence import InjuryEvidence
 from endplate.study.reading import Naming, Quality, Reading, Reason
 
 __all__ = ["JointNaming", "JointNamingSettings", "name_jointly", "shift_level"]
@@ -80,7 +83,11 @@ def shift_level(level: str, shift: int) -> str | None:
 
 
 def name_jointly(
-    readings: Sequence[Reading], settings: JointNamingSettings | None = None
+    readings: Sequence[Reading],
+    settings: JointNamingSettings | None = None,
+    *,
+    index_level: str = "",
+    operated: Sequence[bool] | None = None,
 ) -> JointNaming:
     """Name the films of one subject together.
 
@@ -89,17 +96,22 @@ def name_jointly(
     readings : sequence of Reading
         In the order of time; films of the whole subject.
     settings : JointNamingSettings, optional
+    index_level : str
+        The injured level, if somebody who knows it gave it.
+    operated : sequence of bool, optional
+        By film: whether it was taken after the operation. None: not known.
     """
     chosen = settings or JointNamingSettings()
     films = [_Film.of(r, chosen) for r in readings]
-    if len(films) < 2:
+    if not films or (len(films) < 2 and not index_level):
         own = tuple(_normalised({s: -c for s, c in f.cost.items()}) for f in films)
         return JointNaming(tuple(readings), (0,) * len(films), 0.0, math.inf, own)
     likeness = {
         (i, j): _pair_costs(films[i], films[j], chosen)
         for i, j in combinations(range(len(films)), 2)
     }
-    costs = _search(films, likeness)
+    injured = _Injured(index_level, InjuryEvidence.of(readings, operated), chosen.injured_bound)
+    costs = _search(films, likeness, injured)
     none = (0,) * len(films)
     ranked = sorted(costs, key=lambda s: costs[s])
     best, margin = ranked[0], math.inf
@@ -109,7 +121,9 @@ def name_jointly(
     if gain < chosen.margin:
         best, gain = none, 0.0
     posteriors = tuple(_marginal(costs, i) for i in range(len(films)))
-    named = tuple(_shifted(r, s, p) for r, s, p in zip(readings, best, posteriors, strict=True))
+    named = tuple(
+        _shifted(r, s, p, index_level) for r, s, p in zip(readings, best, posteriors, strict=True)
+    )
     return JointNaming(named, best, gain, margin, posteriors)
 
 
@@ -229,8 +243,26 @@ def _pair_costs(a: _Film, b: _Film, settings: JointNamingSettings) -> dict[int, 
     return out
 
 
+@dataclass(frozen=True, eq=False)
+class _Injured:
+    """What speaks for the names by which the injured body bears the level that was given."""
+
+    level: str
+    evidence: InjuryEvidence
+    bound: float
+
+    def gain(self, shifts: tuple[int, ...]) -> float:
+        """Nats; 0 where no level was given."""
+        if not self.level:
+            return 0.0
+        said = sum(self.evidence.speaks([shift_level(self.level, -s) for s in shifts]).values())
+        return min(max(said, -self.bound), self.bound)
+
+
 def _search(
-    films: Sequence[_Film], likeness: Mapping[tuple[int, int], Mapping[int, float]]
+    films: Sequence[_Film],
+    likeness: Mapping[tuple[int, int], Mapping[int, float]],
+    injured: "_Injured",
 ) -> dict[tuple[int, ...], float]:
     """Cost of the sets of shifts that were tried: all of them, or those near good ones."""
     n = len(films)
@@ -239,7 +271,7 @@ def _search(
         own = sum(f.cost[s] for f, s in zip(films, shifts, strict=True))
         # Each film has n - 1 partners, but only one set of bodies: the pairs share its evidence.
         shared = sum(costs[shifts[j] - shifts[i]] for (i, j), costs in likeness.items())
-        return own + 2.0 / n * shared
+        return own + 2.0 / n * shared - injured.gain(shifts)
 
     options = [[s for s in range(-_REACH, _REACH + 1) if f.cost[s] < math.inf] for f in films]
     if n <= _ALL_SETS:
@@ -274,15 +306,20 @@ def _descend(
                     current, improved = other, True
 
 
-def _shifted(reading: Reading, shift: int, posterior: Mapping[int, float]) -> Reading:
+def _shifted(
+    reading: Reading, shift: int, posterior: Mapping[int, float], index_level: str
+) -> Reading:
     """The reading with other names; its parent is the one whose names were changed."""
     if shift == 0:
         return reading
     vertebrae = _moved(reading.vertebrae, shift, posterior[shift])
     way = "down" if shift > 0 else "up"
+    what = "the subject's other films"
+    if index_level:
+        what += f" and the injured level, {index_level}"
     reason = Reason(
         "renamed_jointly",
-        f"Levels moved {way} by {abs(shift)}: so the bodies fit the subject's other films.",
+        f"Levels moved {way} by {abs(shift)}: so the bodies fit {what}.",
     )
     status = "flagged" if reading.quality.status == "accepted" else reading.quality.status
     return replace(

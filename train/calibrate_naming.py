@@ -22,7 +22,14 @@ from endplate.models.naming_evidence import FEATURES, gather
 from endplate.models.naming_paths import Path, best_paths, path_features
 from endplate.train.accuracy import JUDGED_LEVELS, Truth
 
-__all__ = ["NamingCase", "NamingFit", "NamingScore", "fit_naming", "naming_score"]
+__all__ = [
+    "NamingCase",
+    "NamingFit",
+    "NamingScore",
+    "fit_modesty",
+    "fit_naming",
+    "naming_score",
+]
 
 _PRIOR_SD: Final = np.array(
     [0.3 if f in ("bodies", "sacra", "irregular", "skipped") else 0.15 for f in FEATURES]
@@ -30,8 +37,11 @@ _PRIOR_SD: Final = np.array(
 _LEAST: Final = np.array([-5.0 if f in ("bodies", "sacra") else 0.0 for f in FEATURES])
 """Evidence may be worthless, but never speaks for the contrary."""
 _TRUSTS: Final = tuple(float(t) for t in np.exp(np.linspace(math.log(0.4), math.log(4.0), 25)))
+_BLINDS: Final = (0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.16)
+_TRUST_SD, _BLIND_SD = 0.4, 0.7
+"""Standard deviations of their logarithms before any film; wrong namings are few."""
 _CAUGHT: Final = 0.9
-"""Share of the wrong namings that are to be called uncertain."""
+"""Share of the wrong namings that are to be called uncertain, of those that show."""
 _LOWEST_THRESHOLD, _HIGHEST_THRESHOLD = 0.5, 0.98
 
 
@@ -94,9 +104,35 @@ def fit_naming(cases: Sequence[NamingCase], start: NamingConfig) -> NamingFit:
         for one in usable
         if one.case.fold == fold and not one.case.truth.levels_doubtful
     ]
-    trust = min(_TRUSTS, key=lambda t: sum(s.surprise for s in _scores(held_out, t)))
-    fitted = replace(start.with_weights(weights), trust=trust)
-    return NamingFit(fitted, _threshold([s.probability for s in _scores(held_out, trust)]))
+    scores, trust, blind = _modesty(held_out, start)
+    fitted = replace(start.with_weights(weights), trust=trust, blind=blind)
+    return NamingFit(fitted, _threshold([s.probability for s in scores], blind))
+
+
+def fit_modesty(cases: Sequence[NamingCase], config: NamingConfig) -> tuple[float, float]:
+    """`trust` and `blind` of given weights, on films that these were not fitted on."""
+    known = [c for c in cases if not c.truth.levels_doubtful]
+    lists = [one for one in (_namings(case, config) for case in known) if one.paths]
+    _, trust, blind = _modesty([(one, config) for one in lists], config)
+    return trust, blind
+
+
+def _modesty(
+    held_out: Sequence[tuple["_Namings", NamingConfig]], start: NamingConfig
+) -> tuple[list[NamingScore], float, float]:
+    """How far probabilities are trusted: scores, `trust` and `blind` that surprise least."""
+    best: tuple[float, list[NamingScore], float, float] | None = None
+    for trust in _TRUSTS:
+        plain = _scores(held_out, trust)
+        for blind in _BLINDS:
+            scores = [replace(s, probability=(1 - blind) * s.probability) for s in plain]
+            away = math.log(trust / start.trust) / _TRUST_SD
+            more = math.log(blind / start.blind) / _BLIND_SD
+            loss = sum(s.surprise for s in scores) + 0.5 * (away**2 + more**2)
+            if best is None or loss < best[0]:
+                best = loss, scores, trust, blind
+    assert best is not None
+    return best[1:]
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,27 +258,28 @@ def _scores(held_out: Sequence[tuple[_Namings, NamingConfig]], trust: float) -> 
             (replace(p, gain=float(g)) for p, g in zip(one.paths, gains, strict=True)),
             key=lambda p: -p.gain,
         )
-        column = choose_naming(one.ordered, paths, replace(config, trust=trust))
+        column = choose_naming(one.ordered, paths, replace(config, trust=trust, blind=0.0))
         score = _compare(column, one.case.truth)
         if score.right is not None:
             out.append(score)
     return out
 
 
-def _threshold(probabilities: Sequence[float]) -> float:
+def _threshold(probabilities: Sequence[float], blind: float) -> float:
     """Least threshold below which the expected share `_CAUGHT` of the wrong namings lies.
 
     Probabilities being honest, a naming of probability p is wrong 1 - p times: so films that
-    were named right count as well, which would say nothing as mere cases.
+    were named right count as well, which would say nothing as mere cases. Namings that are wrong
+    though nothing says so are left out: no threshold but one that calls all uncertain finds them.
     """
-    p = np.sort(np.asarray(probabilities))
+    p = np.sort(np.asarray(probabilities)) / (1 - blind)
     wrong = np.cumsum(1 - p)
     if not p.size or wrong[-1] <= 0:
-        return _LOWEST_THRESHOLD
+        return round((1 - blind) * _LOWEST_THRESHOLD, 3)
     last = int(np.searchsorted(wrong, _CAUGHT * wrong[-1]))
     after = p[min(last + 1, len(p) - 1)]
     middle = 0.5 * float(p[min(last, len(p) - 1)] + after)
-    return round(min(max(middle, _LOWEST_THRESHOLD), _HIGHEST_THRESHOLD), 3)
+    return round((1 - blind) * min(max(middle, _LOWEST_THRESHOLD), _HIGHEST_THRESHOLD), 3)
 
 
 def _compare(column: NamedColumn | None, truth: Truth) -> NamingScore:

@@ -377,3 +377,26 @@ def test_films_that_lie_have_the_same_names_once_told_which_way_is_down(referenc
     result = named(found, downward=turn @ np.array([0.0, 1.0]))
     assert result.levels == reference.levels
     np.testing.assert_allclose(result.probabilities, reference.probabilities, atol=1e-6)
+
+
+def test_what_nothing_shows_is_never_ruled_out():
+    found = candidates(LEVELS)
+    seeing = name_column(found, replace(CONFIG, blind=0.0))
+    modest = name_column(found, replace(CONFIG, blind=0.1))
+    assert seeing is not None
+    assert modest is not None
+    assert modest.levels == seeing.levels
+    assert modest.margin == seeing.margin
+    assert modest.probability == pytest.approx(0.9 * seeing.probability)
+    assert modest.shifts[1] >= 0.04
+    assert modest.shifts[-1] >= 0.04
+    np.testing.assert_allclose(modest.level_probabilities.sum(axis=1), 1.0)
+    assert (modest.probabilities <= 0.91).all()
+    # what the user says is so
+    given = name_column(found, replace(CONFIG, blind=0.1), anchors={0: found_level(seeing)})
+    assert given is not None
+    assert given.probability > 0.99
+
+
+def found_level(column: NamedColumn) -> str:
+    return column.levels[0]

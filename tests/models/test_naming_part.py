@@ -17,7 +17,7 @@ def _body(place: int) -> Candidate:
 
 
 def test_a_part_is_surer_than_the_whole() -> None:
-    config = NamingConfig(trust=1.0, highest="T1", keep=0.0)
+    config = NamingConfig(trust=1.0, blind=0.0, highest="T1", keep=0.0)
     low = (L("L1"), L("L2"))
     paths = [
         Path((0, 1, 2), (L("T12"), *low), (0, 1), 2.0),

@@ -24,11 +24,20 @@ def straight(reading, changed):
 
 
 def test_a_given_level_is_taken(visits):
-    found = find_index_level(visits, "T12")
-    assert (found.level, found.why, found.probability) == ("T12", "given", 1.0)
+    found = find_index_level(visits, "L1")
+    assert (found.level, found.why, found.probability, found.second) == ("L1", "given", 1.0, "")
     assert not found.doubtful
     with pytest.raises(UnknownName, match="L9"):
         find_index_level(visits, "L9")
+
+
+def test_films_that_contradict_the_given_level_raise_a_doubt(visits):
+    found = find_index_level(visits, "T12")
+    assert (found.level, found.why, found.second) == ("T12", "given", "L1")
+    assert found.probability < 0.1
+    assert found.doubtful
+    # nothing is known of a level that no film shows
+    assert not find_index_level(visits, "T4").doubtful
 
 
 def test_the_broken_body_is_found(visits):

@@ -104,3 +104,21 @@ def test_one_film_keeps_its_own_odds(visits):
     assert named.shifts == (0,)
     assert named.margin == math.inf
     assert named.posteriors[0][-1] == pytest.approx(0.2, abs=0.01)
+
+
+def test_the_injured_level_that_is_known_settles_films_that_all_doubt(visits):
+    wrong = [sure(renamed(v, 1), up=0.3) for v in visits]
+    assert name_jointly(wrong).shifts == (0, 0, 0)
+    operated = [False, True, True]
+    named = name_jointly(wrong, index_level="L1", operated=operated)
+    assert named.shifts == (-1, -1, -1)
+    assert "injured level, L1" in named.readings[0].quality.reasons[-1].message
+    # the same for one film alone, and nothing moves where the names are right
+    assert name_jointly(wrong[:1], index_level="L1").shifts == (-1,)
+    right = [sure(v, up=0.3) for v in visits]
+    assert name_jointly(right, index_level="L1", operated=operated).shifts == (0, 0, 0)
+
+
+def test_films_that_are_sure_stand_against_the_level_that_was_given(visits):
+    films = [sure(v, up=0.01, down=0.01) for v in visits]
+    assert name_jointly(films, index_level="T12", operated=[False, True, True]).shifts == (0, 0, 0)

@@ -20,7 +20,14 @@ from endplate.study.reading import Reading
 from endplate.train.report.simulated import each, reader_of, score_film
 from endplate.train.report.statistics import bootstrap, mean
 
-__all__ = ["THRESHOLD_DEG", "Pair", "area_under_curve", "follow_pairs", "pair_figures"]
+__all__ = [
+    "THRESHOLD_DEG",
+    "Pair",
+    "area_under_curve",
+    "follow_pairs",
+    "follow_readings",
+    "pair_figures",
+]
 
 #: With fewer subjects on one side an area under the curve says nothing, nor do false alarms.
 _FEWEST: Final = 5
@@ -67,7 +74,12 @@ def follow_pairs(
 def _follow_one(planned: PlannedSubject, networks: str) -> tuple[Pair, Pair]:
     reader = reader_of(networks)
     seen = [v for v in planned.visits if v.seen]
-    readings = [score_film(cohort_film(planned, v), reader) for v in seen]
+    return follow_readings(planned, [score_film(cohort_film(planned, v), reader) for v in seen])
+
+
+def follow_readings(planned: PlannedSubject, readings: Sequence[Reading]) -> tuple[Pair, Pair]:
+    """Losses of one subject by its readings, compared with what is known."""
+    seen = [v for v in planned.visits if v.seen]
     truth = {v.name: _regional(planned, v) for v in seen}
     result = _followed(planned, readings)
     pre, post, last = COMPARED
