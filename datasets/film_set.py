@@ -34,13 +34,15 @@ def write_set(
     request: Mapping[str, Any],
     workers: int = 1,
     chunk: int = 1,
+    *,
+    annotations: str = "annotations.json",
 ) -> Path:
     """Make the films of `jobs` and write their annotations in that order.
 
     Parameters
     ----------
     folder : Path
-        Gets ``annotations.json``; made if it does not exist.
+        Gets the annotation file; made if it does not exist.
     jobs : mapping of str to job
         Name of each film, without ending, and what `one` makes it of.
     one : callable
@@ -51,14 +53,16 @@ def write_set(
         taken up only if its request and its code were the same, else all is made anew.
     workers, chunk : int
         See `endplate.datasets.film_files.each`.
+    annotations : str
+        Name of the annotation file.
 
     Returns
     -------
     Path
-        Of ``annotations.json``. It is not there while the set is unfinished.
+        Of the annotation file. It is not there while the set is unfinished.
     """
     records = folder / UNFINISHED
-    path = folder / "annotations.json"
+    path = folder / annotations
     _prepare(records, json.dumps({**request, **_code()}, indent=1) + "\n")
     # that of an earlier set would tell wrong landmarks of the films that are written over
     path.unlink(missing_ok=True)

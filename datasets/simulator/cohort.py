@@ -1,6 +1,7 @@
 """Films of a made-up cohort: each subject drawn once, its injured body changed at each visit."""
 
 import csv
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -9,10 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from endplate.datasets.coco_writer import write_annotations
 from endplate.datasets.film import AnnotatedFilm
 from endplate.datasets.film_annotation import FilmAnnotation
-from endplate.datasets.film_files import each
+from endplate.datasets.film_set import write_set
 from endplate.datasets.simulator.anatomy import Body, SpineModel, rotation
 from endplate.datasets.simulator.cement import Cement
 from endplate.datasets.simulator.cement_draw import draw_cement
@@ -200,6 +200,8 @@ def _film_name(planned: PlannedSubject, visit: PlannedVisit) -> str:
 def write_cohort(folder: str | Path, cohort: Sequence[PlannedSubject], workers: int = 1) -> Path:
     """Write the films of a cohort as DICOM, with its clinical table and its truth.
 
+    A run that was interrupted goes on where it stopped when it is called again in the same way.
+
     Parameters
     ----------
     folder : path
@@ -217,25 +219,28 @@ def write_cohort(folder: str | Path, cohort: Sequence[PlannedSubject], workers: 
     folder = Path(folder)
     films = folder / "films"
     films.mkdir(parents=True, exist_ok=True)
-    one = partial(_write_subject, folder=films)
-    annotations = [a for own in each(one, cohort, workers) for a in own]
-    write_annotations(folder / "truth.json", annotations)
+    for planned in cohort:
+        (films / planned.subject).mkdir(exist_ok=True)
+    jobs = {
+        f"{planned.subject}-{visit.day:%Y%m%d}": (planned, visit)
+        for planned in cohort
+        for visit in planned.visits
+        if visit.seen
+    }
+    request = {"source": "cohort", "plan": hashlib.sha256(repr(list(cohort)).encode()).hexdigest()}
+    one = partial(_write_visit, folder=films)
+    write_set(folder, jobs, one, request, workers, annotations="truth.json")
     write_clinical(folder / "clinical.csv", cohort)
     _write_plan(folder / "plan.csv", cohort)
     return films
 
 
-def _write_subject(planned: PlannedSubject, folder: Path) -> list[FilmAnnotation]:
-    own = folder / planned.subject
-    own.mkdir(exist_ok=True)
-    out = []
-    for visit in planned.visits:
-        if not visit.seen:
-            continue
-        film = cohort_film(planned, visit)
-        write_dicom(film, own / film.name, patient_name=f"Simulated^{planned.subject}")
-        out.append(visit_annotation(planned, visit))
-    return out
+def _write_visit(job: tuple[PlannedSubject, PlannedVisit], folder: Path) -> FilmAnnotation:
+    planned, visit = job
+    film = cohort_film(planned, visit)
+    path = folder / planned.subject / film.name
+    write_dicom(film, path, patient_name=f"Simulated^{planned.subject}")
+    return visit_annotation(planned, visit)
 
 
 def write_clinical(path: str | Path, cohort: Sequence[PlannedSubject]) -> None:

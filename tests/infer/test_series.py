@@ -114,3 +114,30 @@ def test_film_and_its_header(planned, tmp_path):
     other = tmp_path / "other.dcm"
     write_dicom(cohort_film(planned, planned.visits[0], coarse), other)
     assert read_radiograph(str(other)).study_uid != radiograph.study_uid
+
+
+def test_films_of_an_interrupted_series_are_not_made_again(tmp_path, monkeypatch):
+    from endplate.datasets.simulator import cohort as module
+
+    plan = plan_cohort(8, 3)[:1]
+    seen = [v for v in plan[0].visits if v.seen]
+    made = []
+
+    def interrupted(planned, visit):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(visit.name)
+        return cohort_film(planned, visit)
+
+    monkeypatch.setattr(module, "cohort_film", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        module.write_cohort(tmp_path, plan)
+    assert not (tmp_path / "truth.json").exists()
+    monkeypatch.setattr(
+        module, "cohort_film", lambda p, v: made.append(v.name) or cohort_film(p, v)
+    )
+    films = module.write_cohort(tmp_path, plan)
+    assert made == [v.name for v in seen]
+    assert len(list(films.rglob("*.dcm"))) == len(seen)
+    truth = json.loads((tmp_path / "truth.json").read_text("utf-8"))
+    assert len(truth["images"]) == len(seen)
