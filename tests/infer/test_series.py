@@ -133,9 +133,12 @@ def test_films_of_an_interrupted_series_are_not_made_again(tmp_path, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         module.write_cohort(tmp_path, plan)
     assert not (tmp_path / "truth.json").exists()
-    monkeypatch.setattr(
-        module, "cohort_film", lambda p, v: made.append(v.name) or cohort_film(p, v)
-    )
+
+    def whole(planned, visit):
+        made.append(visit.name)
+        return cohort_film(planned, visit)
+
+    monkeypatch.setattr(module, "cohort_film", whole)
     films = module.write_cohort(tmp_path, plan)
     assert made == [v.name for v in seen]
     assert len(list(films.rglob("*.dcm"))) == len(seen)
