@@ -121,7 +121,7 @@ def test_films_of_an_interrupted_series_are_not_made_again(tmp_path, monkeypatch
 
     plan = plan_cohort(8, 3)[:1]
     seen = [v for v in plan[0].visits if v.seen]
-    made = []
+    made: list[str] = []
 
     def interrupted(planned, visit):
         if len(made) == 2:
