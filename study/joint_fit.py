@@ -73,9 +73,9 @@ class JointEstimateSettings:
     misread: float = 0.03
     misread_width: float = 30.0
     wedge_shown: float = 0.91
-    wedge_shown_sd: float = 0.07
+    wedge_shown_sd: float = 0.05
     prior_points: float = 1.0
-    changing_factor: float = 0.5
+    changing_factor: float = 0.65
     changing_points: float = 24.0
     rounds: int = 10
 
