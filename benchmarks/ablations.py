@@ -63,6 +63,9 @@ VARIANTS: Final = (
     Variant("count", "2 real subjects of each set, and simulated", "dataset=all subjects=2"),
     Variant("count", "5 real subjects of each set, and simulated", "dataset=all subjects=5"),
     Variant("count", "10 real subjects of each set, and simulated", "dataset=all subjects=10"),
+    Variant("count_real", "2 real subjects of each set", "dataset=real subjects=2"),
+    Variant("count_real", "5 real subjects of each set", "dataset=real subjects=5"),
+    Variant("count_real", "10 real subjects of each set", "dataset=real subjects=10"),
     Variant("width", "half as wide", f"dataset=all {NARROW}"),
     Variant("width", "half as wide again", f"dataset=all {WIDE}"),
 )

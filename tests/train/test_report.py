@@ -23,6 +23,7 @@ from endplate.train.report.build import AccuracyConfig, build_page
 from endplate.train.report.page import render_page
 from endplate.train.report.pairs import Pair, area_under_curve, pair_figures
 from endplate.train.report.plots import plot_ablations, plot_films, plot_pairs
+from endplate.train.report.reading_section import reading_section
 from endplate.train.report.real import compare_readers, film_figures, gate_figures, naming_bins
 from endplate.train.report.statistics import HEADLINE, bootstrap, figures, mean, pieces
 
@@ -194,6 +195,25 @@ def test_ablations_are_tables_and_curves(tmp_path):
     assert (tmp_path / "ablations.svg").stat().st_size > 1000
     with pytest.raises(InputError, match="a list of objects with a name"):
         ablation_section({"rows": [{}]}, "accuracy")
+
+
+def test_steps_of_a_reading_are_a_table():
+    rows = [
+        {
+            "name": "one look",
+            "films": 39,
+            "bodies": 235,
+            "found_pct": 97.04,
+            "seconds_per_film": 0.3,
+        },
+        {"name": "six looks", "found_pct": 99.15, "unmatched_per_film": 0.103},
+    ]
+    text = reading_section({"threads": 2, "rows": rows})
+    assert "39 films, 235 bodies T10 to L5" in text
+    assert "| one look | 97.0 | - | - | - | - | - | 0.30 |" in text
+    assert "| six looks | 99.2 | 0.10 | - | - | - | - | - |" in text
+    with pytest.raises(InputError, match="a list of objects with a name"):
+        reading_section({"rows": []})
 
 
 def test_a_step_left_out_keeps_its_figures(tmp_path: Path, results, monkeypatch):

@@ -18,6 +18,7 @@ _FIGURES: Final = (
 _TITLES: Final = {
     "films": "films trained on",
     "count": "number of real films",
+    "count_real": "number of real films, none simulated",
     "reading": "way of reading, with the same network",
     "width": "width of the network",
 }

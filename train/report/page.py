@@ -8,13 +8,14 @@ from typing import Any, Final
 from endplate.train.report.ablations import ablation_section
 from endplate.train.report.breakdown import COLUMNS, SHORT
 from endplate.train.report.gate_section import gate_section
+from endplate.train.report.reading_section import reading_section
 from endplate.train.report.real import COVERED
 from endplate.train.report.statistics import HEADLINE, Statistic
 
 __all__ = ["PARTS", "render_page", "trained_on"]
 
 #: Files that a page is made of, in its folder, without ending.
-PARTS: Final = ("real", "simulated", "follow-up", "ablations")
+PARTS: Final = ("real", "simulated", "follow-up", "reading", "ablations")
 _NAMES: Final = {"whole_spine": "whole spine"}
 _ANGLES: Final = {
     "vertebral_kyphosis_deg": "vertebral kyphosis",
@@ -130,6 +131,8 @@ def render_page(folder: Path) -> str:
         blocks += _simulated_blocks(found["simulated"], place, folder)
     if found["follow-up"]:
         blocks += _pair_blocks(found["follow-up"], place)
+    if found["reading"]:
+        blocks.append(reading_section(found["reading"]))
     if found["ablations"]:
         blocks.append(ablation_section(found["ablations"], place, trained_on(found["real"])))
     notes = folder / "notes.md"
