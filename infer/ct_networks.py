@@ -1,7 +1,9 @@
 """The networks on the curved slab of a CT: found, named and refined with what a CT tells."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
@@ -19,9 +21,18 @@ from endplate.infer.pipeline import FilmReader, FilmResult
 from endplate.infer.refine import along_column, refine
 from endplate.models.decode import Candidate, FilmScores
 from endplate.models.frames import body_frame
+from endplate.models.naming import NamedColumn, NamingConfig
 from endplate.models.resample import ImagePyramid
 
-__all__ = ["ROUGH_SD", "SLABS", "SheetResult", "lay_sheet", "read_sheet"]
+__all__ = [
+    "ROUGH_SD",
+    "SLABS",
+    "SheetResult",
+    "lay_sheet",
+    "name_sheet",
+    "read_sheet",
+    "ribs_along",
+]
 
 #: Thickness in mm and window in Hounsfield units of the slabs that are looked at together: from
 #: one like a film to one that shows the mid-sagittal section, as the networks were trained on.
@@ -98,13 +109,8 @@ def read_sheet(
         If an anchor lies on no vertebra that was found.
     """
     slabs, candidates, scores = _on_line(ct, slab, reader)
-    column = name_on_ct(
-        candidates,
-        replace(reader.calibrations.naming, highest=_HIGHEST, keep=_KEEP),
-        slabs[0].shape,
-        lambda body: _ribs_beside(ct, slab, body),
-        match_anchors(candidates, anchors),
-    )
+    known = match_anchors(candidates, anchors)
+    column = name_sheet(candidates, slabs[0].shape, reader.slab_naming, ribs_along(ct, slab), known)
     down = np.array([0.0, 1.0])
     metal = _shows_metal(ct, slab, slabs[0].shape)
     # which way the patient faces, and whether there is metal, a CT says itself
@@ -148,6 +154,31 @@ def read_sheet(
     return SheetResult(result, tuple(v.level for i, v in enumerate(vertebrae) if i not in whole))
 
 
+def name_sheet(
+    candidates: Sequence[Candidate],
+    shape: tuple[int, int],
+    naming: NamingConfig,
+    ribs: Callable[[Candidate], FloatArray],
+    anchors: Mapping[int, str] = MappingProxyType({}),
+) -> NamedColumn | None:
+    """Name the candidates on a sheet with what the CT beside it tells; see `name_on_ct`."""
+    return name_on_ct(
+        candidates, replace(naming, highest=_HIGHEST, keep=_KEEP), shape, ribs, anchors
+    )
+
+
+def ribs_along(ct: Volume, slab: Slab) -> Callable[[Candidate], FloatArray]:
+    """What ribs and processes beside a candidate on a sheet say of its level, looked at once."""
+
+    @cache
+    def beside(body: Candidate) -> FloatArray:
+        centre, _, _ = body_frame(body.points)
+        reach = lateral_reach(ct, slab.to_patient(centre), slab.axes_of(body.points))
+        return rib_evidence(reach)
+
+    return beside
+
+
 def _on_line(
     ct: Volume, slab: Slab, reader: FilmReader
 ) -> tuple[list[ImagePyramid], list[Candidate], FilmScores]:
@@ -168,11 +199,6 @@ def _shows_metal(ct: Volume, slab: Slab, shape: tuple[int, int]) -> bool:
         if (ct.sample(slab.to_patient(near, aside)) > _METAL).sum() >= _METAL_LEAST:
             return True
     return False
-
-
-def _ribs_beside(ct: Volume, slab: Slab, body: Candidate) -> FloatArray:
-    centre, _, _ = body_frame(body.points)
-    return rib_evidence(lateral_reach(ct, slab.to_patient(centre), slab.axes_of(body.points)))
 
 
 def _inside(ct: Volume, points: FloatArray) -> bool:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -26,6 +26,7 @@ from endplate.infer.session import Network
 from endplate.infer.square import from_square, shrink_covariance, stretch_of, to_square, with_square
 from endplate.models.calibration import Calibrations, PointErrors
 from endplate.models.frames import body_frame
+from endplate.models.naming import NamingConfig
 from endplate.models.resample import GreyArray, ImagePyramid
 from endplate.models.slab_calibration import SlabCalibration
 from endplate.study.reading import Naming, Reader, Reading, Source
@@ -134,6 +135,12 @@ class FilmReader:
     def slab_errors(self) -> PointErrors:
         """Error model of points on slabs of CT: their own, or that of films if there is none."""
         return self.calibrations.points if self.slabs is None else self.slabs.errors
+
+    @property
+    def slab_naming(self) -> NamingConfig:
+        """Weights of the naming on slabs: those of films, trusted as far as is due there."""
+        naming = self.calibrations.naming
+        return naming if self.slabs is None else replace(naming, trust=self.slabs.chosen.names)
 
     @property
     def reader(self) -> Reader:

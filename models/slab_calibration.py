@@ -2,9 +2,9 @@
 
 Heat maps tell on slabs as on films where a point is in doubt, so the form of the films' model is
 kept: its floors, its power and its correlations, as they were when the scales were fitted. What
-is fitted on slabs are three numbers for each CT: how large the errors of the points are, and what
-those of angles and of heights are beyond that. CTs to fit on are few, so the greatest scale of
-them all is used (NumPy only).
+is fitted on slabs are four numbers for each CT: how large the errors of the points are, what those
+of angles and of heights are beyond that, and how far names are to be trusted. CTs to fit on are
+few, so the greatest scale of them all is used (NumPy only).
 """
 
 import hashlib
@@ -34,11 +34,14 @@ class SlabScales:
     angles, heights : float
         On the standard errors of angles, and of heights and what is made of them, that follow
         from the points.
+    names : float
+        What the nats between namings are divided by, in place of `trust` of the films.
     """
 
     points: float
     angles: float
     heights: float
+    names: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,7 +142,7 @@ class SlabCalibration:
                 np.array(shape["correlation"], dtype=np.float64).reshape(12, 12),
             )
             scales = {
-                str(name): SlabScales(*(float(s[f.name]) for f in fields(SlabScales)))
+                str(name): SlabScales(**{key: float(value) for key, value in s.items()})
                 for name, s in raw["scales"].items()
             }
             return cls(errors, scales, float(raw["point_sd"]), raw["provenance"])

@@ -14,7 +14,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,13 +31,14 @@ from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.measure import measure
 from endplate.geometry.uncertainty import Z90
 from endplate.imaging.ct.column import find_column_line
-from endplate.infer.ct_networks import lay_sheet, read_sheet
+from endplate.infer.ct_networks import lay_sheet, name_sheet, read_sheet, ribs_along
 from endplate.infer.pipeline import CALIBRATION, SLAB_CALIBRATION, FilmReader, weights_folder
 from endplate.infer.refine import Refined
 from endplate.models.calibration import Calibrations, PointErrors
 from endplate.models.slab_calibration import SlabCalibration, SlabScales
 from endplate.train.calibrate import fit_point_sd
 from endplate.train.calibrate_measures import covariance_of
+from endplate.train.slab_names import TRUSTS, SlabNaming, fit_names, judge_names
 
 __all__ = ["SlabBody", "SlabCase", "coverage", "fit_scales", "read_variant"]
 
@@ -74,6 +75,8 @@ class SlabCase:
         Bodies that it shows as a whole.
     bodies : tuple of SlabBody
         Those that were found.
+    namings : mapping of float to SlabNaming
+        What they are called, by how far the names are trusted.
     """
 
     subject: str
@@ -81,6 +84,7 @@ class SlabCase:
     voxel: float
     shown: int
     bodies: tuple[SlabBody, ...]
+    namings: Mapping[float, SlabNaming] = field(default_factory=dict)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -123,14 +127,26 @@ def read_variant(job: tuple[CtPair, str, str, int]) -> SlabCase | None:
     for level, places in variant.points_mm.items():
         truth = sheet.to_pixels(np.nan_to_num(places))
         truth[np.isnan(places).any(axis=1)] = np.nan
-        middle = np.nanmean(truth[[0, 2, 3, 5]], axis=0)
+        middle = _middle(truth)
         away = [float(np.hypot(*(v.centre - middle))) for v in result.vertebrae]
         nearest = int(np.argmin(away)) if away else 0
         if away and away[nearest] < _NEAR * float(np.hypot(*(truth[0] - truth[2]))):
             named = result.vertebrae[nearest].level
             bodies.append(SlabBody(level, named, result.refined[nearest], truth))
     voxel = float(variant.volume.spacing.max())
-    return SlabCase(pair.name, sheet.spacing, voxel, len(variant.points_mm), tuple(bodies))
+    namings, found, ribs = {}, result.found, ribs_along(variant.volume, sheet)
+    for trust in TRUSTS:
+        naming = replace(reader.calibrations.naming, trust=trust)
+        column = name_sheet(found.candidates, sheet.pixels.shape, naming, ribs)
+        if column is not None:
+            namings[trust] = judge_names(column, [(b.level, _middle(b.truth)) for b in bodies])
+    shown = len(variant.points_mm)
+    return SlabCase(pair.name, sheet.spacing, voxel, shown, tuple(bodies), namings)
+
+
+def _middle(points: FloatArray) -> FloatArray:
+    middle: FloatArray = np.nanmean(points[[0, 2, 3, 5]], axis=0)
+    return middle
 
 
 def fit_scales(cases: Sequence[SlabCase], shape: PointErrors) -> SlabScales:
@@ -154,7 +170,9 @@ def fit_scales(cases: Sequence[SlabCase], shape: PointErrors) -> SlabScales:
         float(np.quantile(np.abs(scores), 0.9)) / Z90
         for scores in _measure_scores(cases, scaled).values()
     )
-    return SlabScales(points, max(angles, 1.0), max(*heights, 1.0))
+    return SlabScales(
+        points, max(angles, 1.0), max(*heights, 1.0), fit_names([c.namings for c in cases])
+    )
 
 
 def coverage(
@@ -193,7 +211,7 @@ def _fitted(
         " nothing made of the CT they read",
         "seeds": [options.seed, options.seed + options.variants - 1],
         "networks": dict(networks),
-        "cts": {name: _told(own) for name, own in by_ct.items()},
+        "cts": {name: _told(own, rough.chosen.names) for name, own in by_ct.items()},
         "scales_of_the_other_cts_hold": crosswise,
         "scales_used_hold": {n: coverage(own, shape, rough.chosen) for n, own in by_ct.items()},
         "films_model_holds": {
@@ -205,8 +223,11 @@ def _fitted(
     return replace(rough, point_sd=point_sd, provenance=provenance)
 
 
-def _told(cases: Sequence[SlabCase]) -> dict[str, Any]:
+def _told(cases: Sequence[SlabCase], trust: float) -> dict[str, Any]:
     """How many bodies of a CT's variants were found and rightly named, and how far points are."""
+    names = [c.namings[trust] for c in cases if trust in c.namings]
+    wrong = [n for n in names if n.right < n.found]
+    right = [n for n in names if n.right == n.found]
     off = [np.hypot(*(b.refined.points - b.truth).T) * c.spacing for c in cases for b in c.bodies]
     errors = np.concatenate(off)
     errors = errors[np.isfinite(errors)]
@@ -215,7 +236,10 @@ def _told(cases: Sequence[SlabCase]) -> dict[str, Any]:
         "voxels_mm": sorted({round(c.voxel, 2) for c in cases}),
         "bodies": sum(c.shown for c in cases),
         "found": sum(len(c.bodies) for c in cases),
-        "named_right": sum(b.named == b.level for c in cases for b in c.bodies),
+        "named_right": sum(n.right for n in names),
+        "variants_named_right": len(right),
+        "probability_of_right_names": _median([n.probability for n in right]),
+        "probability_of_wrong_names": _median([n.probability for n in wrong]),
         "point_median_mm": _rounded(np.median(errors)),
         "point_p95_mm": _rounded(np.quantile(errors, 0.95)),
     }
@@ -258,6 +282,10 @@ def _reader(weights: str, films: str) -> FilmReader:
 
 def _times(shape: PointErrors, scale: float) -> PointErrors:
     return PointErrors(shape.floor * scale, shape.power, shape.correlation)
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return _rounded(np.median(values)) if values else None
 
 
 def _rounded(value: np.floating[Any]) -> float:

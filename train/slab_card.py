@@ -42,7 +42,7 @@ def slab_markdown(calibration: SlabCalibration) -> str:
         " the films' error model; of several CTs the greatest are used.",
         "",
         "| CT | variants; voxels, mm | bodies found; named right | point error, median; 95th"
-        " percentile | scale of points, angles, heights |",
+        " percentile | scale of points, angles, heights; trust of names |",
         "|---|---|---|---|---|",
     ]
     for name, own in told["cts"].items():
@@ -52,7 +52,7 @@ def slab_markdown(calibration: SlabCalibration) -> str:
             f"| {name} | {own['variants']}; {voxels[0]:g} to {voxels[-1]:g} | {own['found']} of"
             f" {own['bodies']}; {own['named_right']} | {own['point_median_mm']:.2f};"
             f" {own['point_p95_mm']:.1f} mm | {scales.points:.2f}, {scales.angles:.2f},"
-            f" {scales.heights:.2f} |"
+            f" {scales.heights:.2f}; {scales.names:.2f} |"
         )
     heads = [head for _, head in _MEASURES]
     lines += [

@@ -1,6 +1,7 @@
 """Scales fitted on slabs: the widest is used, and a CT can be judged by the others."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from endplate.models.calibration import Calibrations, PointErrors
 from endplate.models.slab_calibration import SlabCalibration, SlabScales
 
 SHAPE = PointErrors(np.full(12, 0.02), 2.0, np.eye(12))
-ONE, OTHER = SlabScales(0.7, 1.3, 0.9), SlabScales(0.8, 0.9, 1.1)
+ONE, OTHER = SlabScales(0.7, 1.3, 0.9, 1.5), SlabScales(0.8, 0.9, 1.1)
 
 
 def made(**scales: SlabScales) -> SlabCalibration:
@@ -20,7 +21,7 @@ def made(**scales: SlabScales) -> SlabCalibration:
 
 def test_the_greatest_scales_are_used() -> None:
     both = made(one=ONE, other=OTHER)
-    assert both.chosen == SlabScales(0.8, 1.3, 1.1)
+    assert both.chosen == SlabScales(0.8, 1.3, 1.1, 1.5)
     np.testing.assert_allclose(both.errors.floor, 0.016)
     assert both.errors.power == SHAPE.power
     assert (both.factor("deg"), both.factor("mm"), both.factor("ratio")) == (1.3, 1.1, 1.1)
@@ -43,7 +44,10 @@ def test_written_and_read_back() -> None:
     assert again.provenance == {"command": "x"}
 
 
-@pytest.mark.parametrize("change", [{"schema": "x"}, {"scales": {}}, {"shape": {"floor": [1]}}])
+@pytest.mark.parametrize(
+    "change",
+    [{"schema": "x"}, {"scales": {}}, {"scales": {"a": {"bones": 1}}}, {"shape": {"floor": [1]}}],
+)
 def test_other_files_are_refused(change: dict[str, object]) -> None:
     raw = {**json.loads(made(one=ONE).to_json()), **change}
     with pytest.raises(InputError, match="file: not a slab calibration"):
@@ -61,3 +65,4 @@ def test_the_package_brings_one_of_its_own() -> None:
     other = FilmReader(threads=1, calibrations=Calibrations.uncalibrated(), slabs=made(one=ONE))
     assert other.slabs is not None
     assert other.slabs.chosen == ONE
+    assert other.slab_naming == replace(other.calibrations.naming, trust=1.5)

@@ -110,7 +110,7 @@ def test_the_tables_and_where_they_go(tmp_path: Path) -> None:
     }
     made = SlabCalibration(SHAPE, {"a": SlabScales(0.5, 1.0, 1.0)}, 0.1, told)
     text = slab_markdown(made)
-    assert "| a | 2; 1.25 to 3 | 40 of 40; 38 | 0.50; 1.2 mm | 0.50, 1.00, 1.00 |" in text
+    assert "| a | 2; 1.25 to 3 | 40 of 40; 38 | 0.50; 1.2 mm | 0.50, 1.00, 1.00; 1.00 |" in text
     assert "a 240 points, 40 heights of each kind" in text
     page = tmp_path / "page.md"
     page.write_text(f"before\n{START}old\n{END}after\n")
