@@ -194,12 +194,13 @@ def follow_subject(
     """
     chosen = options or FollowUpOptions()
     readings = [v.reading for v in films.visits]
-    shifts, margin = (0,) * len(readings), float("inf")
+    shifts, margin, off = (0,) * len(readings), float("inf"), None
     operated = [v.name != PRE for v in films.visits]
     if chosen.joint_naming:
         named = name_jointly(readings, chosen.naming, index_level=index_level, operated=operated)
         readings, shifts, margin = list(named.readings), named.shifts, named.margin
-    index = find_index_level(readings, index_level, operated)
+        off = named.off
+    index = find_index_level(readings, index_level, operated, off)
     level = index.level
     broken = _fractured_elsewhere(readings, level, chosen) if level else ()
     settings = replace(chosen.measure, fractured=(*chosen.measure.fractured, *broken))

@@ -2,8 +2,9 @@
 
 Each level that any film shows collects what the films say for it (`study/injury_evidence.py`).
 Before any film, fractures are expected where they are frequent: at the thoracolumbar junction. The
-sum gives a probability for each level; the likeliest is taken, and it is doubtful below 0.9. A
-level that is given is taken in any case, but doubtful where the films speak so clearly for another.
+sum gives a probability for each level, and where all names may be off together, the levels beside
+it have their share of that; the likeliest is taken, and it is doubtful below 0.9. A level that is
+given is taken in any case, but doubtful where the films speak so clearly for another.
 """
 
 import math
@@ -13,6 +14,7 @@ from typing import Final
 
 from endplate.geometry.levels import LEVELS, check_level
 from endplate.study.injury_evidence import InjuryEvidence
+from endplate.study.joint_naming import shift_level
 from endplate.study.reading import Reading
 
 __all__ = ["DOUBTFUL_BELOW", "IndexLevel", "find_index_level"]
@@ -55,7 +57,10 @@ class IndexLevel:
 
 
 def find_index_level(
-    readings: Sequence[Reading], given: str = "", operated: Sequence[bool] | None = None
+    readings: Sequence[Reading],
+    given: str = "",
+    operated: Sequence[bool] | None = None,
+    off: Mapping[int, float] | None = None,
 ) -> IndexLevel:
     """Tell the index level.
 
@@ -67,6 +72,8 @@ def find_index_level(
         Empty if it is not known.
     operated : sequence of bool, optional
         By film: whether it was taken after the operation. None: not known.
+    off : mapping of int to float, optional
+        Probability that all names are to be moved down by so many levels. None: they are right.
 
     Raises
     ------
@@ -79,7 +86,23 @@ def find_index_level(
     levels = [x for x in LEVELS if x in shown and x[0] != "C"]
     evidence = InjuryEvidence.of(readings, operated)
     speaks = {x: evidence.speaks([x] * len(readings)) for x in levels}
-    return _judged(given, speaks) if given else _chosen(speaks)
+    if given:
+        return _judged(given, speaks)
+    told = _chosen(speaks)
+    return _if_names_are_off(told, _shares(speaks), off) if told.level and off else told
+
+
+def _if_names_are_off(
+    told: IndexLevel, share: Mapping[str, float], off: Mapping[int, float]
+) -> IndexLevel:
+    """The body stays; its name is as sure as it is itself and the names are."""
+    levels: dict[str, float] = {}
+    for level, p in share.items():
+        for shift, q in off.items():
+            name = shift_level(level, shift) or level
+            levels[name] = levels.get(name, 0.0) + p * q
+    others = sorted((x for x in levels if x != told.level), key=lambda x: -levels[x])
+    return IndexLevel(told.level, told.why, levels[told.level], others[0] if others else "")
 
 
 def _judged(given: str, speaks: Mapping[str, Mapping[str, float]]) -> IndexLevel:

@@ -71,6 +71,18 @@ class JointNaming:
     margin: float
     posteriors: tuple[Mapping[int, float], ...] = ()
 
+    @property
+    def off(self) -> dict[int, float]:
+        """Probability that the names as they now are ought to be moved down by so many levels.
+
+        The mean of the films: what moves one against the others is told by its own.
+        """
+        out: dict[int, float] = {}
+        for shift, posterior in zip(self.shifts, self.posteriors, strict=True):
+            for s, p in posterior.items():
+                out[s - shift] = out.get(s - shift, 0.0) + p / len(self.posteriors)
+        return out
+
 
 def shift_level(level: str, shift: int) -> str | None:
     """The level `shift` places further down in a regular spine; None beyond its ends."""

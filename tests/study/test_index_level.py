@@ -47,6 +47,19 @@ def test_the_broken_body_is_found(visits):
     assert found.probability > DOUBTFUL_BELOW
 
 
+def test_names_that_may_be_off_together_make_the_level_doubtful(visits):
+    operated = [False, True, True]
+    sure = find_index_level(visits, operated=operated, off={0: 0.99, -1: 0.01})
+    assert sure.probability == pytest.approx(0.99 * find_index_level(visits).probability, abs=0.02)
+    assert not sure.doubtful
+    found = find_index_level(visits, operated=operated, off={0: 0.6, -1: 0.35, 1: 0.05})
+    assert (found.level, found.second) == ("L1", "T12")
+    assert 0.55 < found.probability < 0.62
+    assert found.doubtful
+    # who gives the level knows it
+    assert find_index_level(visits, "L1", operated, {0: 0.6, -1: 0.4}).probability == 1.0
+
+
 def test_cement_on_the_films_after_the_operation(visits, changed):
     intact = [straight(r, changed) for r in visits]
     marked = [intact[0], *(changed(r, "T12", cement=True) for r in intact[1:])]

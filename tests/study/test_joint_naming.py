@@ -46,6 +46,10 @@ def test_a_film_that_doubts_follows_the_others(visits):
     assert new.shifts[0] == new.probability == pytest.approx(named.posteriors[1][-1])
     assert new.probability > 0.9
     assert sum(named.posteriors[0].values()) == pytest.approx(1.0)
+    assert sum(named.off.values()) == pytest.approx(1.0)
+    assert named.off[0] == pytest.approx(
+        np.mean([p[s] for p, s in zip(named.posteriors, named.shifts, strict=True)])
+    )
     assert named.readings[1].vertebrae[0].level_probability == new.probability
 
 
