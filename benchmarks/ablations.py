@@ -45,19 +45,27 @@ BASE = "refiner.channels=[20,32,48,64,96] refiner.width=40"
 WIDE = "refiner.channels=[30,48,72,96,144] refiner.width=60"
 
 
+SIMULATED = "simulated films only"
+
+
 @dataclass(frozen=True)
 class Variant:
-    """One row: what it is called, how it is trained, with how many seeds."""
+    """One row: what it is called, how it is trained, with how many seeds.
+
+    `after`: the row whose network of the first seed it starts from, where that saw no real film.
+    """
 
     group: str
     name: str
     overrides: str
     seeds: int = 1
     folded: bool = True
+    steps: int = STEPS
+    after: str = ""
 
 
 VARIANTS: Final = (
-    Variant("films", "simulated films only", "dataset=simulated", folded=False),
+    Variant("films", SIMULATED, "dataset=simulated", folded=False),
     Variant("films", "real films only", "dataset=real", 2),
     Variant("films", "real and simulated films", "dataset=all", 2),
     Variant("count", "2 real subjects of each set, and simulated", "dataset=all subjects=2"),
@@ -66,6 +74,14 @@ VARIANTS: Final = (
     Variant("count_real", "2 real subjects of each set", "dataset=real subjects=2"),
     Variant("count_real", "5 real subjects of each set", "dataset=real subjects=5"),
     Variant("count_real", "10 real subjects of each set", "dataset=real subjects=10"),
+    Variant("start", "600 steps on real films", "dataset=real", 2, steps=2 * STEPS),
+    Variant(
+        "start",
+        "300 steps on simulated films, then 300 on real ones",
+        "dataset=real",
+        2,
+        after=SIMULATED,
+    ),
     Variant("width", "half as wide", f"dataset=all {NARROW}"),
     Variant("width", "half as wide again", f"dataset=all {WIDE}"),
 )
@@ -110,8 +126,7 @@ def main() -> None:
 
 def work(variant: Variant, seed: int, fold: int | None, options: argparse.Namespace) -> None:
     """Train and judge one unit, unless it is done or another process does it."""
-    key = f"{variant.group}-{variant.name}".replace(" ", "_").replace(",", "")
-    run = options.out / f"{key}-seed{seed}-fold{'all' if fold is None else fold}"
+    run = options.out / unit(variant.group, variant.name, seed, fold)
     run.mkdir(parents=True, exist_ok=True)
     if (run / "result.json").exists():
         return
@@ -122,7 +137,15 @@ def work(variant: Variant, seed: int, fold: int | None, options: argparse.Namesp
     where = [f"data={options.data}", f"simulated={options.simulated}"]
     width = "" if "refiner.channels" in variant.overrides else BASE
     overrides = ["model=refiner", *variant.overrides.split(), *width.split(), *where]
-    overrides += [f"loop.steps={STEPS}", f"loop.seed={seed}", f"out={run}", "loop.threads=1"]
+    if variant.after:
+        before = options.out / unit("films", variant.after, 0, None) / "model.pt"
+        overrides += [f"start_from={before}"]
+    overrides += [
+        f"loop.steps={variant.steps}",
+        f"loop.seed={seed}",
+        f"out={run}",
+        "loop.threads=1",
+    ]
     overrides += [] if fold is None else [f"fold={fold}"]
     start = time.monotonic()
     train = [sys.executable, "-P", "-m", "endplate.train.main", *overrides]
@@ -137,6 +160,12 @@ def work(variant: Variant, seed: int, fold: int | None, options: argparse.Namesp
     result = {"variant": variant.name, "seed": seed, "fold": fold, "minutes": minutes}
     (run / "result.json").write_text(json.dumps({**result, "errors": errors}))
     print(f"{variant.name}, seed {seed}, fold {fold}: {minutes:.1f} min", flush=True)
+
+
+def unit(group: str, name: str, seed: int, fold: int | None) -> str:
+    """Name of the folder of one unit of work."""
+    key = f"{group}-{name}".replace(" ", "_").replace(",", "")
+    return f"{key}-seed{seed}-fold{'all' if fold is None else fold}"
 
 
 def _usual() -> dict[str, Any]:
@@ -229,7 +258,7 @@ def _rows(
         "name": name,
         "overrides": variant.overrides,
         "seeds": list(whole),
-        "crops": STEPS * BATCH,
+        "crops": variant.steps * BATCH,
         "folds": list(FOLDS),
         "minutes": [round(sum(u["minutes"] for u in us) / len(us), 1) for us in whole.values()],
     }

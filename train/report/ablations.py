@@ -20,6 +20,7 @@ _TITLES: Final = {
     "count": "number of real films",
     "count_real": "number of real films, none simulated",
     "reading": "way of reading, with the same network",
+    "start": "what the first half of the training was on",
     "width": "width of the network",
 }
 #: The recipe that the rows of every group differ from, by its overrides.
