@@ -21,9 +21,11 @@ from endplate.models.calibration import Calibrations
 from endplate.models.gatelimits import GateLimits
 from endplate.study.reading import Quality
 
-__all__ = ["Observed", "cross_judge", "curve", "fit_gate", "halves", "observe", "table"]
+__all__ = ["Observed", "cross_judge", "curve", "fit_gate", "observe", "parts", "table"]
 
-#: Kinds whose many subjects are split between the halves; other negatives are split by kind.
+#: Parts of a bench, each judged by what the others fitted.
+_PARTS: Final = 5
+#: Kinds whose many subjects are split between the parts; other negatives are split by kind.
 _BY_SUBJECT: Final = ("real frontal film",)
 #: Limit, reason that it gives, side on which films are flagged.
 _LIMITS: Final = (
@@ -37,7 +39,11 @@ _LIMITS: Final = (
     ("hardware", "hardware", 1),
 )
 #: Kinds that are clean but for what they are named after.
+_METAL: Final = " with hardware"
 _SOUND: Final = ("real lateral film", "real lateral film with hardware", "mirrored", "collimated")
+_UNDAMAGED: Final = tuple(
+    f"{source} lateral film{more}" for source in ("real", "simulated") for more in ("", _METAL)
+)
 _RIDGE: Final = 0.02
 _STEPS: Final = 4000
 _MAY_PASS: Final = 0.01
@@ -123,10 +129,10 @@ def _observed(s: Specimen, result: FilmResult) -> Observed:
     return Observed(s.kind, s.name, s.subject, s.negative, s.reasons, result, look, size)
 
 
-def halves(observed: Sequence[Observed]) -> list[int]:
-    """Half, 0 or 1, of each specimen: laterals by subject, negatives by kind."""
-    subjects = assign_folds((o.subject for o in observed if not _by_kind(o)), 2)
-    kinds = assign_folds((o.kind for o in observed if _by_kind(o)), 2)
+def parts(observed: Sequence[Observed]) -> list[int]:
+    """Part of each specimen, from 0: laterals by subject, negatives by kind."""
+    subjects = assign_folds((o.subject for o in observed if not _by_kind(o)), _PARTS)
+    kinds = assign_folds((o.kind for o in observed if _by_kind(o)), _PARTS)
     return [kinds[o.kind] if _by_kind(o) else subjects[o.subject] for o in observed]
 
 
@@ -233,12 +239,14 @@ def _descend(x: FloatArray, lateral: Any, share: FloatArray) -> tuple[FloatArray
 def cross_judge(
     observed: Sequence[Observed], calibrations: Calibrations
 ) -> tuple[list[Quality], list[float]]:
-    """Verdict on each specimen, and its log odds less the limit, by what the other half fitted."""
-    half = halves(observed)
-    limits = [fit_gate([o for o, h in zip(observed, half, strict=True) if h != k]) for k in (0, 1)]
+    """Verdict on each specimen, and its log odds less the limit, by what other parts fitted."""
+    part = parts(observed)
+    limits = {
+        k: fit_gate([o for o, p in zip(observed, part, strict=True) if p != k]) for k in set(part)
+    }
     verdicts, margins = [], []
-    for o, h in zip(observed, half, strict=True):
-        gate = limits[h]
+    for o, p in zip(observed, part, strict=True):
+        gate = limits[p]
         verdicts.append(o.judge(replace(calibrations, gate=gate)))
         margins.append(max(_margin(one, gate) for one in (o, *o.leaning)))
     return verdicts, margins
@@ -268,6 +276,7 @@ def table(observed: Sequence[Observed], verdicts: Sequence[Quality]) -> dict[str
             {
                 "kind": kind,
                 "n": len(pairs),
+                "undamaged": kind in _UNDAMAGED,
                 "rejected": sum(v.status == "rejected" for _, v in pairs),
                 "flagged": sum(v.status == "flagged" for _, v in pairs),
                 "right_reason": len(right) if due else None,

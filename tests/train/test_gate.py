@@ -13,7 +13,7 @@ from endplate.infer.pipeline import FilmResult
 from endplate.infer.refine import Refined
 from endplate.models.calibration import Calibrations
 from endplate.models.decode import Candidate, FilmScores
-from endplate.train.gate import Observed, cross_judge, curve, fit_gate, halves, table
+from endplate.train.gate import Observed, cross_judge, curve, fit_gate, parts, table
 
 from ..spine import column
 
@@ -87,17 +87,21 @@ def test_a_limit_that_would_flag_sound_films_is_not_taken(bench):
     assert fit_gate(mixed).sharpness == CALIBRATIONS.gate.sharpness
 
 
-def test_halves_part_subjects_and_kinds(bench):
-    half = halves(bench)
+def test_parts_keep_subjects_and_kinds_together(bench):
+    part = parts(bench)
     by_kind: dict[str, set[int]] = {}
-    for o, h in zip(bench, half, strict=True):
-        if o.negative:
-            by_kind.setdefault(o.kind, set()).add(h)
-    assert all(len(h) == 1 for h in by_kind.values())
-    assert {h for o, h in zip(bench, half, strict=True) if not o.negative} == {0, 1}
+    subjects: dict[str, set[int]] = {}
+    for o, p in zip(bench, part, strict=True):
+        (
+            by_kind.setdefault(o.kind, set())
+            if o.negative
+            else subjects.setdefault(o.subject, set())
+        ).add(p)
+    assert all(len(p) == 1 for p in (*by_kind.values(), *subjects.values()))
+    assert set().union(*subjects.values()) == {0, 1, 2, 3, 4}
 
 
-def test_each_half_is_judged_by_the_other(bench):
+def test_each_part_is_judged_by_the_others(bench):
     verdicts, margins = cross_judge(bench, CALIBRATIONS)
     assert [v.status == "rejected" for v in verdicts] == [o.negative for o in bench]
     figures = table(bench, verdicts)
@@ -105,6 +109,7 @@ def test_each_half_is_judged_by_the_other(bench):
     assert rows["blank plate"]["reasons"] == {"blank_image": 2}
     assert rows["noisy"]["right_reason"] == rows["noisy"]["n"] == 8
     assert rows["real lateral film"]["right_reason"] is None
+    assert [k for k, r in rows.items() if r.get("undamaged")] == ["real lateral film"]
     shares = curve(bench, margins)
     rising = [p["negatives_rejected"] for p in shares]
     assert rising == sorted(rising)
