@@ -38,9 +38,10 @@ _LIMITS: Final = (
     ("tilt", "tilted", 1),
     ("hardware", "hardware", 1),
 )
-#: Kinds that are clean but for what they are named after.
 _METAL: Final = " with hardware"
+#: Kinds that are clean but for what they are named after.
 _SOUND: Final = ("real lateral film", "real lateral film with hardware", "mirrored", "collimated")
+#: Kinds of laterals as they were taken or simulated.
 _UNDAMAGED: Final = tuple(
     f"{source} lateral film{more}" for source in ("real", "simulated") for more in ("", _METAL)
 )
