@@ -13,6 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
 import endplate
 from endplate.datasets.coco_writer import join_annotations, write_annotations
 from endplate.datasets.film_annotation import FilmAnnotation
@@ -38,6 +41,8 @@ def write_set(
     annotations: str = "annotations.json",
 ) -> Path:
     """Make the films of `jobs` and write their annotations in that order.
+
+    Shows its progress if standard error is a terminal.
 
     Parameters
     ----------
@@ -68,8 +73,17 @@ def write_set(
     path.unlink(missing_ok=True)
     missing = [(name, job) for name, job in jobs.items() if not _record(records, name).exists()]
     recorded = partial(_recorded, one=one, records=records)
-    for _ in each(recorded, missing, workers, chunk):
-        pass
+    console = Console(stderr=True)
+    bar = Progress(
+        *("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("films made", total=len(jobs), completed=len(jobs) - len(missing))
+        for _ in each(recorded, missing, workers, chunk):
+            bar.advance(task)
     whole = records / "whole"
     join_annotations(whole, [_record(records, name) for name in jobs])
     whole.replace(path)

@@ -226,6 +226,9 @@ def _kept(output: Path, plan: "Sequence[PlannedSubject]") -> Path:
 
 def _score(films: Path, folder: Path) -> "list[Reading]":
     """Readings of all films with the shipped networks, also written as JSON."""
+    from rich.console import Console
+    from rich.progress import track
+
     from endplate.errors import EndplateError
     from endplate.imaging.read import read_radiograph
     from endplate.infer.pipeline import FilmReader
@@ -235,7 +238,12 @@ def _score(films: Path, folder: Path) -> "list[Reading]":
     reader = FilmReader()
     folder.mkdir(parents=True, exist_ok=True)
     out = []
-    for path in sorted(films.rglob("*.dcm")):
+    paths = sorted(films.rglob("*.dcm"))
+    console = Console(stderr=True)
+    shown = track(
+        paths, "films read", console=console, transient=True, disable=not console.is_terminal
+    )
+    for path in shown:
         try:
             reading = reader.read(read_radiograph(str(path)))
         except EndplateError as error:
