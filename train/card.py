@@ -33,8 +33,9 @@ _LIMITS: Final = (
     "There is no annotated set of fractured or cemented vertebrae: accuracy on them is known from"
     " simulated films only.",
     "The whole-spine films are all of patients who face right; most carry a radiopaque grid.",
-    "Other anatomy to be rejected was tested on three films in several encodings; children,"
-    " extremities, photographs and MR slices were not tested.",
+    "Other anatomy to be rejected was tested on three films in several encodings, else on drawn"
+    " bones, photographs and slices of CT and MR (docs/accuracy/gate.md); films of children were"
+    " not tested.",
     "Intervals hold for the error of the points, not for wrong level names, tilted patients or"
     " changes of position.",
 )
@@ -56,8 +57,8 @@ Five-fold cross-validation by subject: five pairs of networks, trained like the 
 each without a fifth of the subjects. The shipped networks were trained on all of them, so nothing
 is known of them that was not measured on their five siblings. Error model and naming were fitted,
 for each fold, on the other folds. Command: `endplate evaluate weights=runs/folds/FOLD`
-(docs/training.md); definitions: `train/accuracy.py`. One seed: the spread over seeds was not
-measured.
+(docs/training.md); definitions: `train/accuracy.py`. The spread over three seeds of the refiner's
+last round is in docs/accuracy.md; the detectors have one seed.
 
 $table
 Point errors are in percent of the superior depth of the body (about 35 mm in the lumbar spine).

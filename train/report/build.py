@@ -74,7 +74,7 @@ class AccuracyConfig:
     threads: int = 0
     films: int = 200
     seed: int = 700_000
-    subjects: int = 150
+    subjects: int = 300
     patient_seed: int = 760_000
     workers: int = 1
 
