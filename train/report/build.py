@@ -192,5 +192,8 @@ def _followed(config: AccuracyConfig, folder: Path) -> dict[str, Any]:
     return {
         "networks": _shipped(config),
         "seed": config.patient_seed,
-        "sets": {name: pair_figures(own) for name, own in pairs.items()},
+        "sets": {
+            **{name: pair_figures(own) for name, own in pairs.items()},
+            "both": pair_figures([p for own in pairs.values() for p in own]),
+        },
     }
