@@ -114,9 +114,10 @@ def test_networks_show_a_part_of_a_change_of_wedge(visits):
         shown, whole = person.change(name), network.change(name)
         assert shown is not None
         assert whole is not None
-        assert abs(whole.value) * 0.91 == pytest.approx(abs(shown.value), abs=0.15)
+        chosen = JointEstimateSettings()
+        assert abs(whole.value) * chosen.wedge_shown == pytest.approx(abs(shown.value), abs=0.15)
         # how much was hidden differs from body to body: a great change is less sure
-        doubt = 0.07 / 0.91 * whole.value
+        doubt = chosen.wedge_shown_sd / chosen.wedge_shown * whole.value
         assert whole.se > math.hypot(0.9 * shown.se, doubt)
     # nothing moves where nothing changed
     first = [r.visits[0].value("regional_kyphosis_deg") for r in (theirs, ours)]
