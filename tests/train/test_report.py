@@ -20,6 +20,7 @@ from endplate.train.report import build
 from endplate.train.report.ablations import ablation_section, curves, spread
 from endplate.train.report.breakdown import breakdowns
 from endplate.train.report.build import AccuracyConfig, build_page
+from endplate.train.report.domain import own_coverage
 from endplate.train.report.page import render_page
 from endplate.train.report.pairs import Pair, area_under_curve, pair_figures
 from endplate.train.report.plots import plot_ablations, plot_films, plot_pairs
@@ -87,6 +88,39 @@ def test_every_figure_has_its_n_and_an_interval_over_films(results):
     assert own["named_hidden"] is None
     assert own["wrong_raised"] is None
     assert own["right_raised"]["value"] == 100.0
+
+
+@pytest.mark.parametrize("stretched", [0.5, 3.0])
+def test_intervals_of_another_width_hold_once_refitted(results, stretched):
+    def stretch(film: FilmResult) -> FilmResult:
+        bodies = tuple(
+            replace(
+                b,
+                scores=b.scores / stretched,
+                measures={
+                    n: (v, t, v - stretched * (v - low), v + stretched * (high - v))
+                    for n, (v, t, low, high) in b.measures.items()
+                },
+            )
+            for b in film.bodies
+        )
+        return replace(film, bodies=bodies)
+
+    wanted = {"points": "points", "vertebral_kyphosis_deg": "kyphosis", "unheard_of": "?"}
+    own = own_coverage([stretch(r) for r in results], wanted)
+    assert set(own) == {"points", "vertebral_kyphosis_deg"}
+    for name, tolerance in (("points", 2), ("vertebral_kyphosis_deg", 6)):
+        assert own[name]["figure"]["value"] == pytest.approx(90, abs=tolerance)
+        assert own[name]["factor"] == pytest.approx(1 / stretched, rel=0.2)
+
+
+def test_films_are_judged_by_factors_of_other_films(results):
+    wild = tuple(replace(b, scores=b.scores * 10) for b in results[0].bodies)
+    own = own_coverage(
+        [replace(results[0], bodies=wild), *results[1:3]], {"points": "points"}, folds=3
+    )
+    # the others make room for the wild film, which is itself judged by what the others need
+    assert 66 < own["points"]["figure"]["value"] < 80
 
 
 def test_the_bootstrap_draws_whole_films():

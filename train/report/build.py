@@ -16,10 +16,11 @@ from endplate.train.accuracy import FilmResult
 from endplate.train.data import FilmSet
 from endplate.train.evaluate import EvaluateConfig, run_evaluation
 from endplate.train.evaluation_files import overlay_of
+from endplate.train.report.domain import own_coverage
 from endplate.train.report.page import render_page, trained_on
 from endplate.train.report.pairs import follow_pairs, pair_figures
 from endplate.train.report.plots import plot_ablations, plot_films, plot_pairs
-from endplate.train.report.real import compare_readers, film_figures, gate_figures
+from endplate.train.report.real import COVERED, compare_readers, film_figures, gate_figures
 from endplate.train.report.simulated import SETTINGS, read_simulated, reader_of
 
 __all__ = ["STEPS", "AccuracyConfig", "build_page"]
@@ -160,6 +161,7 @@ def _simulated(config: AccuracyConfig, folder: Path) -> dict[str, Any]:
         "seed": config.seed,
     }
     out |= film_figures(groups)
+    out["own_coverage"] = own_coverage(results, COVERED)
     out["worst"] = _worst(results, folder)
     plot_films(groups, out["naming"], folder, "simulated-")
     return out
