@@ -16,13 +16,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 
+from endplate.datasets.coco import read_annotations
+from endplate.datasets.coco_writer import write_annotations
+from endplate.datasets.splits import assign_folds
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.imaging.read import read_radiograph
 from endplate.infer.refine import VIEWS, View, refine
@@ -46,6 +49,7 @@ WIDE = "refiner.channels=[30,48,72,96,144] refiner.width=60"
 
 
 SIMULATED = "simulated films only"
+LONGER = "600 steps on real films"
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,9 @@ class Variant:
     """One row: what it is called, how it is trained, with how many seeds.
 
     `after`: the row whose network of the first seed it starts from, where that saw no real film.
+    `teacher`: the row whose network of the same seed and fold reads the coarsely annotated bodies
+    of the films it was trained on, which are then learnt as if they had been read well.
+    `members`: the row whose networks of all seeds read together; nothing is trained.
     """
 
     group: str
@@ -62,6 +69,8 @@ class Variant:
     folded: bool = True
     steps: int = STEPS
     after: str = ""
+    teacher: str = ""
+    members: str = ""
 
 
 VARIANTS: Final = (
@@ -74,7 +83,7 @@ VARIANTS: Final = (
     Variant("count_real", "2 real subjects of each set", "dataset=real subjects=2"),
     Variant("count_real", "5 real subjects of each set", "dataset=real subjects=5"),
     Variant("count_real", "10 real subjects of each set", "dataset=real subjects=10"),
-    Variant("start", "600 steps on real films", "dataset=real", 2, steps=2 * STEPS),
+    Variant("start", LONGER, "dataset=real", 2, steps=2 * STEPS),
     Variant(
         "start",
         "300 steps on simulated films, then 300 on real ones",
@@ -84,6 +93,22 @@ VARIANTS: Final = (
     ),
     Variant("width", "half as wide", f"dataset=all {NARROW}"),
     Variant("width", "half as wide again", f"dataset=all {WIDE}"),
+    Variant(
+        "resolution", "96 pixels, 600 steps", "dataset=real refiner.crop=96", 2, steps=2 * STEPS
+    ),
+    Variant(
+        "resolution", "192 pixels, 600 steps", "dataset=real refiner.crop=192", 2, steps=2 * STEPS
+    ),
+    Variant("longer", "1200 steps on real films", "dataset=real", 2, steps=4 * STEPS),
+    Variant(
+        "longer",
+        "600 steps on real films, coarse points replaced by its own",
+        "dataset=real",
+        2,
+        steps=2 * STEPS,
+        teacher=LONGER,
+    ),
+    Variant("longer", "two networks of 600 steps on real films, averaged", "", members=LONGER),
 )
 #: Ways of reading with the same network, from the row "real and simulated films".
 READINGS: Final = {
@@ -106,18 +131,35 @@ class TorchNetwork:
             return [o.numpy() for o in self.model(torch.from_numpy(images))]
 
 
+class Together(TorchNetwork):
+    """Several checkpoints whose heat maps are averaged, as probabilities."""
+
+    def __init__(self, checkpoints: Sequence[Path]) -> None:
+        self.members = [TorchNetwork(c) for c in checkpoints]
+        self.metadata = self.members[0].metadata
+
+    def run(self, images: np.ndarray) -> list[np.ndarray]:
+        outputs = [m.run(images) for m in self.members]
+        maps = [torch.from_numpy(o[0]).flatten(2).softmax(dim=-1) for o in outputs]
+        mean = torch.stack(maps).mean(dim=0).clamp_min(1e-12).log()
+        return [mean.view(outputs[0][0].shape).numpy(), np.mean([o[1] for o in outputs], axis=0)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", default=os.environ.get("ENDPLATE_DATA", "../shared/data"))
-    parser.add_argument("--simulated", required=True, help="folder of endplate simulate")
+    parser.add_argument("--simulated", default="runs/simulated", help="folder of endplate simulate")
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
     parser.add_argument("--result", type=Path, default=Path("docs/accuracy/ablations.json"))
     parser.add_argument("--collect", action="store_true", help="only collect what is done")
+    parser.add_argument("--only", nargs="+", choices=sorted({v.group for v in VARIANTS}))
     options = parser.parse_args()
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     if not options.collect:
         for variant in VARIANTS:
+            if options.only and variant.group not in options.only:
+                continue
             for seed in range(variant.seeds):
                 for fold in FOLDS if variant.folded else (None,):
                     work(variant, seed, fold, options)
@@ -134,12 +176,36 @@ def work(variant: Variant, seed: int, fold: int | None, options: argparse.Namesp
         (run / "claimed").touch(exist_ok=False)
     except FileExistsError:
         return
+    start = time.monotonic()
+    if variant.members:
+        network: TorchNetwork = Together(
+            [_checkpoint(variant.members, s, fold, options) for s in (0, 1)]
+        )
+    else:
+        _train(variant, seed, fold, options, run)
+        network = TorchNetwork(run / "model.pt")
+    minutes = (time.monotonic() - start) / 60
+    readings = READINGS if variant.name == "real and simulated films" else _usual()
+    folds = FOLDS if fold is None else (fold,)
+    errors = {name: judge(network, folds, options, *how) for name, how in readings.items()}
+    result = {"variant": variant.name, "seed": seed, "fold": fold, "minutes": minutes}
+    (run / "result.json").write_text(json.dumps({**result, "errors": errors}))
+    print(f"{variant.name}, seed {seed}, fold {fold}: {minutes:.1f} min", flush=True)
+
+
+def _train(
+    variant: Variant, seed: int, fold: int | None, options: argparse.Namespace, run: Path
+) -> None:
     where = [f"data={options.data}", f"simulated={options.simulated}"]
     width = "" if "refiner.channels" in variant.overrides else BASE
     overrides = ["model=refiner", *variant.overrides.split(), *width.split(), *where]
     if variant.after:
-        before = options.out / unit("films", variant.after, 0, None) / "model.pt"
-        overrides += [f"start_from={before}"]
+        overrides += [f"start_from={_checkpoint(variant.after, 0, None, options)}"]
+    if variant.teacher:
+        own = run / "own-points.json"
+        teacher = TorchNetwork(_checkpoint(variant.teacher, seed, fold, options))
+        write_own_points(teacher, fold, options, own)
+        overrides += [f"sets.whole_spine.exact={own}"]
     overrides += [
         f"loop.steps={variant.steps}",
         f"loop.seed={seed}",
@@ -147,19 +213,56 @@ def work(variant: Variant, seed: int, fold: int | None, options: argparse.Namesp
         "loop.threads=1",
     ]
     overrides += [] if fold is None else [f"fold={fold}"]
-    start = time.monotonic()
     train = [sys.executable, "-P", "-m", "endplate.train.main", *overrides]
     subprocess.run(train, check=True, stdout=subprocess.DEVNULL)
-    minutes = (time.monotonic() - start) / 60
-    readings = READINGS if variant.name == "real and simulated films" else _usual()
-    folds = FOLDS if fold is None else (fold,)
-    errors = {
-        name: judge(TorchNetwork(run / "model.pt"), folds, options, *how)
-        for name, how in readings.items()
-    }
-    result = {"variant": variant.name, "seed": seed, "fold": fold, "minutes": minutes}
-    (run / "result.json").write_text(json.dumps({**result, "errors": errors}))
-    print(f"{variant.name}, seed {seed}, fold {fold}: {minutes:.1f} min", flush=True)
+
+
+def _checkpoint(name: str, seed: int, fold: int | None, options: argparse.Namespace) -> Path:
+    """Networks of another row, once they are there: another process may still train them."""
+    group = next(v.group for v in VARIANTS if v.name == name)
+    run: Path = options.out / unit(group, name, seed, fold)
+    if not (run / "claimed").exists():
+        raise SystemExit(f"{run}: not trained yet, run --only {group} first")
+    while not (run / "result.json").exists():
+        time.sleep(5)
+    return run / "model.pt"
+
+
+def write_own_points(
+    network: TorchNetwork, fold: int | None, options: argparse.Namespace, out: Path
+) -> None:
+    """Six points of all named bodies of the whole-spine films outside a fold: as annotated, or else
+    as the network reads them, which starts from the coarse corners.
+    """
+    config, _ = compose_config("train", TrainConfig, ["dataset=real", f"data={options.data}"])
+    one = config.sets["whole_spine"]
+    films = read_annotations(Path(one.annotations))
+    exact = {f.file_name: f for f in read_annotations(Path(one.exact))}
+    where = assign_folds((f.subject for f in films), config.folds)
+    written = []
+    for film in films:
+        if where[film.subject] == fold:
+            continue
+        known = exact[film.file_name].vertebrae if film.file_name in exact else ()
+        left = {v.level: v for v in film.vertebrae if v.has(*_ALL)}
+        for v in known:
+            left.pop(v.level, None)
+        image = read_radiograph(Path(one.annotations).parent / "images" / film.file_name)
+        starts = [_with_middles(v.points) for v in left.values()]
+        downs = [np.array([0.0, 1.0])] * len(starts)
+        seen = refine(ImagePyramid(image.pixels), starts, network, _ERRORS, downs)  # type: ignore[arg-type]
+        read = [Vertebra(level, r.points) for level, r in zip(left, seen, strict=True)]
+        written.append(replace(film, vertebrae=(*known, *read)))
+    write_annotations(out, written)
+
+
+def _with_middles(points: FloatArray) -> FloatArray:
+    """Points with the middles of the endplates halfway between their corners where they lack."""
+    out = points.copy()
+    for middle, ends in ((1, [0, 2]), (4, [3, 5])):
+        if np.isnan(out[middle]).any():
+            out[middle] = out[ends].mean(axis=0)
+    return out
 
 
 def unit(group: str, name: str, seed: int, fold: int | None) -> str:
@@ -226,15 +329,18 @@ def _wedge(points: FloatArray) -> float:
 
 
 def collect(folder: Path, result: Path) -> None:
-    """Put the units together: folds pooled, seeds apart."""
+    """Put the units together: folds pooled, seeds apart; rows without any stay as they were."""
+    before = json.loads(result.read_text())["rows"] if result.is_file() else []
     units = [json.loads(p.read_text()) for p in sorted(folder.glob("*/result.json"))]
     rows = []
     for variant in VARIANTS:
         own = [u for u in units if u["variant"] == variant.name]
-        rows += _rows(variant, own, _usual(), variant.group, variant.name)
+        wanted_rows = [(_usual(), variant.group, variant.name)]
         if variant.name == "real and simulated films":
-            for name, how in READINGS.items():
-                rows += _rows(variant, own, {name: how}, "reading", name)
+            wanted_rows += [({name: how}, "reading", name) for name, how in READINGS.items()]
+        for readings, group, name in wanted_rows:
+            kept = [r for r in before if (r["group"], r["name"]) == (group, name)]
+            rows += _rows(variant, own, readings, group, name) or kept
     wanted = {"steps": STEPS, "batch": BATCH, "crops": STEPS * BATCH, "folds": list(FOLDS)}
     result.parent.mkdir(parents=True, exist_ok=True)
     result.write_text(json.dumps({**wanted, "rows": rows}, indent=1) + "\n")

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from endplate.datasets.gatebench.bench import BenchConfig, bench
+from endplate.datasets.gatebench.bench import DRAWN, BenchConfig, bench
 from endplate.datasets.gatebench.pictures import PACKAGES
 from endplate.infer.pipeline import FilmReader
 from endplate.models.calibration import Calibrations
@@ -69,9 +69,12 @@ def shares(figures: Mapping[str, Any]) -> dict[str, Any]:
     """Sums over all kinds."""
     negatives, positives = figures["negatives"], figures["positives"]
     due = [p for p in positives if p["right_reason"] is not None]
+    taken = [r for r in negatives if r["kind"] not in DRAWN]
     return {
         "negatives": sum(r["n"] for r in negatives),
         "negatives_rejected": sum(r["rejected"] for r in negatives),
+        "taken": sum(r["n"] for r in taken),
+        "taken_rejected": sum(r["rejected"] for r in taken),
         "laterals": sum(r["n"] for r in positives),
         "laterals_rejected": sum(r["rejected"] for r in positives),
         "undamaged": sum(r["n"] for r in positives if r["undamaged"]),
@@ -86,9 +89,13 @@ def markdown(report: Mapping[str, Any]) -> str:
     total, before = report["total"], report["before"]
     lines = [
         f"{total['negatives_rejected']} of {total['negatives']} images that are no lateral film"
-        f" of the spine are rejected, {total['laterals_rejected']} of {total['laterals']} laterals,"
-        f" most of them damaged on purpose, wrongly, but {total['undamaged_rejected']} of the"
-        f" {total['undamaged']} that are not damaged; by the view alone it would be"
+        f" of the spine are rejected: {total['taken_rejected']} of the {total['taken']} real ones"
+        f" (films, photographs, views of CTs, ...) and"
+        f" {total['negatives_rejected'] - total['taken_rejected']} of the"
+        f" {total['negatives'] - total['taken']} drawn or simulated ones."
+        f" {total['laterals_rejected']} of {total['laterals']} laterals, most"
+        f" of them damaged on purpose, are rejected, wrongly, but {total['undamaged_rejected']}"
+        f" of the {total['undamaged']} that are not damaged; by the view alone it would be"
         f" {before['negatives_rejected']} and {before['laterals_rejected']}. Weights and limits"
         " were fitted on other kinds of images, and other subjects, than they are judged by.",
         "",
@@ -169,6 +176,14 @@ def report_of(observed: Sequence[Observed], calibrations: Calibrations) -> dict[
     }
 
 
+def write_again(out: Path) -> None:
+    """Sums and tables anew, from what an earlier run found."""
+    report = json.loads((out / "gate.json").read_text())
+    report["total"] = shares(report)
+    (out / "gate.json").write_text(json.dumps(report, indent=1) + "\n")
+    (out / "gate.md").write_text(markdown(report))
+
+
 def main() -> None:
     """Read, judge, write."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -182,7 +197,11 @@ def main() -> None:
     parser.add_argument("--observations", type=Path, help="keep what was read, or use it")
     parser.add_argument("--write", type=Path, help="calibration.json to put the limits into")
     parser.add_argument("--out", type=Path, default=Path("docs/accuracy"))
+    parser.add_argument("--page", action="store_true", help="only the tables, from gate.json")
     options = parser.parse_args()
+    if options.page:
+        write_again(options.out)
+        return
     if options.write is not None and options.data is None:
         parser.error("--write needs --data, or ENDPLATE_DATA: limits are fitted on real films too")
     for name in ("drawn", "share", "folds"):

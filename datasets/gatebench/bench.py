@@ -24,10 +24,14 @@ from endplate.errors import EndplateError, InputError
 from endplate.imaging.ct.read import read_ct
 from endplate.imaging.read import read_radiograph
 
-__all__ = ["BenchConfig", "bench", "data_films", "generated"]
+__all__ = ["DRAWN", "BenchConfig", "bench", "data_films", "generated"]
 
 _SETS: Final = ("lumbar-laterals", "whole-spine-laterals")
 _CTS: Final = ("ct/chest/cxr.nii.gz", "ct/abdomen/example_ct.nii.gz", "ct/abdomen/dicom-jpeg2000")
+_FRONTAL: Final = "simulated frontal film"
+_MR: Final = "drawn sagittal MR slice"
+#: Kinds to be rejected that are drawn or simulated: no image of them was ever taken.
+DRAWN: Final = frozenset((*PHANTOMS, *OTHER_BONES, _FRONTAL, _MR))
 _FIRST_SEED: Final = 7_700_000
 """Seeds of simulated films, apart from those that networks are trained on."""
 
@@ -82,14 +86,14 @@ def generated(count: int) -> Iterator[Specimen]:
     frontal = SimulatorSettings(view="frontal")
     for i in range(2 * count):
         film = simulate_film(_FIRST_SEED + i, frontal)
-        yield Specimen(film.image, "simulated frontal film", film.name, film.subject, True)
+        yield Specimen(film.image, _FRONTAL, film.name, film.subject, True)
     for i in range(2 * count):
         film = simulate_film(_FIRST_SEED + 1000 + i, SimulatorSettings(mm_per_pixel=0.8))
         try:
             image = draw_mr(film, i, bright_water=bool(i % 2))
         except ValueError:
             continue
-        yield Specimen(image, "drawn sagittal MR slice", film.name, film.subject, True)
+        yield Specimen(image, _MR, film.name, film.subject, True)
     yield from _simulated_laterals(count)
 
 

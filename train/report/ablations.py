@@ -22,6 +22,8 @@ _TITLES: Final = {
     "reading": "way of reading, with the same network",
     "start": "what the first half of the training was on",
     "width": "width of the network",
+    "resolution": "size of a crop of 1.8 depths",
+    "longer": "more steps, more labels, more networks",
 }
 #: The recipe that the rows of every group differ from, by its overrides.
 _USUAL: Final = "dataset=all"
