@@ -16,17 +16,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
 
-from endplate.datasets.coco import read_annotations
-from endplate.datasets.coco_writer import write_annotations
-from endplate.datasets.splits import assign_folds
-from endplate.geometry.landmarks import FloatArray, Vertebra
+from endplate.geometry.landmarks import FloatArray, Vertebra, endplate_angle_deg
 from endplate.imaging.read import read_radiograph
 from endplate.infer.refine import VIEWS, View, refine
 from endplate.models.calibration import PointErrors
@@ -34,6 +31,7 @@ from endplate.models.metadata import ModelMetadata
 from endplate.models.resample import ImagePyramid
 from endplate.train.config import TrainConfig, compose_config
 from endplate.train.export import load_checkpoint
+from endplate.train.own_points import write_own_points
 from endplate.train.truths import load_cases
 
 FOLDS: Final = (0, 1)
@@ -204,7 +202,8 @@ def _train(
     if variant.teacher:
         own = run / "own-points.json"
         teacher = TorchNetwork(_checkpoint(variant.teacher, seed, fold, options))
-        write_own_points(teacher, fold, options, own)
+        config, _ = compose_config("train", TrainConfig, ["dataset=real", where[0]])
+        write_own_points(teacher, config.sets["whole_spine"], fold, config.folds, own)  # type: ignore[arg-type]
         overrides += [f"sets.whole_spine.exact={own}"]
     overrides += [
         f"loop.steps={variant.steps}",
@@ -226,43 +225,6 @@ def _checkpoint(name: str, seed: int, fold: int | None, options: argparse.Namesp
     while not (run / "result.json").exists():
         time.sleep(5)
     return run / "model.pt"
-
-
-def write_own_points(
-    network: TorchNetwork, fold: int | None, options: argparse.Namespace, out: Path
-) -> None:
-    """Six points of all named bodies of the whole-spine films outside a fold: as annotated, or else
-    as the network reads them, which starts from the coarse corners.
-    """
-    config, _ = compose_config("train", TrainConfig, ["dataset=real", f"data={options.data}"])
-    one = config.sets["whole_spine"]
-    films = read_annotations(Path(one.annotations))
-    exact = {f.file_name: f for f in read_annotations(Path(one.exact))}
-    where = assign_folds((f.subject for f in films), config.folds)
-    written = []
-    for film in films:
-        if where[film.subject] == fold:
-            continue
-        known = exact[film.file_name].vertebrae if film.file_name in exact else ()
-        left = {v.level: v for v in film.vertebrae if v.has(*_ALL)}
-        for v in known:
-            left.pop(v.level, None)
-        image = read_radiograph(Path(one.annotations).parent / "images" / film.file_name)
-        starts = [_with_middles(v.points) for v in left.values()]
-        downs = [np.array([0.0, 1.0])] * len(starts)
-        seen = refine(ImagePyramid(image.pixels), starts, network, _ERRORS, downs)  # type: ignore[arg-type]
-        read = [Vertebra(level, r.points) for level, r in zip(left, seen, strict=True)]
-        written.append(replace(film, vertebrae=(*known, *read)))
-    write_annotations(out, written)
-
-
-def _with_middles(points: FloatArray) -> FloatArray:
-    """Points with the middles of the endplates halfway between their corners where they lack."""
-    out = points.copy()
-    for middle, ends in ((1, [0, 2]), (4, [3, 5])):
-        if np.isnan(out[middle]).any():
-            out[middle] = out[ends].mean(axis=0)
-    return out
 
 
 def unit(group: str, name: str, seed: int, fold: int | None) -> str:
@@ -304,7 +266,9 @@ def judge(
             for true, seen in zip(bodies, refined, strict=True):
                 away = np.hypot(*(seen.points - true.points).T) / true.depth_px
                 found["point"] += [float(100 * a) for a in away if np.isfinite(a)]
-                found["kyphosis"].append(abs(_wedge(seen.points) - _wedge(true.points)))
+                found["kyphosis"].append(
+                    abs(endplate_angle_deg(seen.points) - endplate_angle_deg(true.points))
+                )
         out[one.name] = found
     return out
 
@@ -320,12 +284,6 @@ def _moved(vertebra: Vertebra, rng: np.random.Generator) -> FloatArray:
     shift = rng.normal(0, SHIFT * depth, 2)
     moved: FloatArray = (vertebra.points - centre) @ turn.T * scale + centre + shift
     return moved
-
-
-def _wedge(points: FloatArray) -> float:
-    """Angle from the superior to the inferior endplate, degrees; its sign goes with the side."""
-    upper, lower = points[2] - points[0], points[3] - points[5]
-    return float(np.degrees(np.arctan2(upper[0] * lower[1] - upper[1] * lower[0], upper @ lower)))
 
 
 def collect(folder: Path, result: Path) -> None:

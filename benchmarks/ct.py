@@ -22,7 +22,7 @@ import numpy as np
 from endplate.datasets.ct_simulator.api import CtPair, read_pairs
 from endplate.datasets.splits import assign_folds
 from endplate.errors import EndplateError
-from endplate.geometry.landmarks import Vertebra
+from endplate.geometry.landmarks import Vertebra, endplate_angle_deg
 from endplate.imaging.ct.labels import read_labels
 from endplate.imaging.ct.read import read_ct
 from endplate.imaging.ct.volume import Volume
@@ -136,7 +136,7 @@ def compare(truth: CtReading, seen: CtReading) -> dict[str, Any]:
         errors += [float(a) for a in away if np.isfinite(a)]
         held += _in_ellipses(other, points)
         if np.isfinite(points).all() and np.isfinite(other.points).all():
-            tilts.append(abs(_wedge(other.points) - _wedge(points)))
+            tilts.append(abs(endplate_angle_deg(other.points) - endplate_angle_deg(points)))
     return {
         "found": len(found),
         "missed": [v.level for v in truth.reading.vertebrae if v.level not in found],
@@ -185,11 +185,6 @@ def _apart(truth: CtReading, seen: CtReading, levels: Sequence[str], name: str) 
 
 def _away(one: Sequence[float] | np.ndarray, other: Sequence[float] | np.ndarray) -> float:
     return float(np.hypot(*(np.asarray(one) - np.asarray(other))))
-
-
-def _wedge(points: np.ndarray) -> float:
-    upper, lower = points[2] - points[0], points[3] - points[5]
-    return float(np.degrees(np.arctan2(upper[0] * lower[1] - upper[1] * lower[0], upper @ lower)))
 
 
 def _rounded(value: np.floating[Any]) -> float:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from endplate.errors import GeometryError
 from endplate.geometry.levels import POINTS, check_level
 
-__all__ = ["FloatArray", "Vertebra", "point_index"]
+__all__ = ["FloatArray", "Vertebra", "endplate_angle_deg", "point_index"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -17,6 +17,17 @@ FloatArray = npt.NDArray[np.float64]
 def point_index(name: str) -> int:
     """Row of the point `name` in `Vertebra.points`."""
     return POINTS.index(name)
+
+
+def endplate_angle_deg(points: FloatArray) -> float:
+    """Angle from the superior to the inferior endplate of six points, (6, 2) pixels, in degrees.
+
+    Its sign turns with the side that the patient faces: as a measure, with a sign of its own and an
+    error, it is ``vertebral_kyphosis_deg``. NaN where a corner is missing.
+    """
+    upper, lower = points[2] - points[0], points[3] - points[5]
+    turn = upper[0] * lower[1] - upper[1] * lower[0]
+    return float(np.degrees(np.arctan2(turn, upper @ lower)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from endplate.errors import InputError
-from endplate.geometry.landmarks import FloatArray
+from endplate.geometry.landmarks import FloatArray, endplate_angle_deg
 from endplate.models.frames import S1_DROP, across, body_frame, vertebra_window
 from endplate.models.refiner import REFINER_STRIDE, Refiner, RefinerConfig
 from endplate.models.resample import apply_affine, invert_affine, normalise
@@ -195,10 +195,7 @@ def _is_injured(body: Body) -> bool:
     """Whether a body bears cement or metal, or its endplates lie at more than `WEDGED_DEG`."""
     if 1.0 in body.marks:
         return True
-    upper, lower = body.points[2] - body.points[0], body.points[3] - body.points[5]
-    turn = upper[0] * lower[1] - upper[1] * lower[0]
-    between = abs(np.degrees(np.arctan2(turn, upper @ lower)))
-    return bool(between > WEDGED_DEG)  # NaN on a sacrum: no
+    return abs(endplate_angle_deg(body.points)) > WEDGED_DEG  # NaN on a sacrum: no
 
 
 def _marks_loss(logits: Tensor, marks: Tensor) -> Tensor:
