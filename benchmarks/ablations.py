@@ -97,16 +97,15 @@ VARIANTS: Final = (
     Variant(
         "resolution", "192 pixels, 600 steps", "dataset=real refiner.crop=192", 2, steps=2 * STEPS
     ),
-    Variant("longer", "1200 steps on real films", "dataset=real", 2, steps=4 * STEPS),
     Variant(
-        "longer",
+        "labels",
         "600 steps on real films, coarse points replaced by its own",
         "dataset=real",
         2,
         steps=2 * STEPS,
         teacher=LONGER,
     ),
-    Variant("longer", "two networks of 600 steps on real films, averaged", "", members=LONGER),
+    Variant("labels", "two networks of 600 steps on real films, averaged", "", members=LONGER),
 )
 #: Ways of reading with the same network, from the row "real and simulated films".
 READINGS: Final = {
@@ -203,8 +202,10 @@ def _train(
         own = run / "own-points.json"
         teacher = TorchNetwork(_checkpoint(variant.teacher, seed, fold, options))
         config, _ = compose_config("train", TrainConfig, ["dataset=real", where[0]])
-        write_own_points(teacher, config.sets["whole_spine"], fold, config.folds, own)  # type: ignore[arg-type]
-        overrides += [f"sets.whole_spine.exact={own}"]
+        one = config.sets["whole_spine"]
+        write_own_points(teacher, one, fold, config.folds, own)  # type: ignore[arg-type]
+        images = Path(one.annotations).parent / "images"
+        overrides += [f"sets.whole_spine.{k}={v}" for k, v in (("exact", own), ("images", images))]
     overrides += [
         f"loop.steps={variant.steps}",
         f"loop.seed={seed}",

@@ -23,7 +23,7 @@ _TITLES: Final = {
     "start": "what the first half of the training was on",
     "width": "width of the network",
     "resolution": "size of a crop of 1.8 depths",
-    "longer": "more steps, more labels, more networks",
+    "labels": "more labels, more networks",
 }
 #: The recipe that the rows of every group differ from, by its overrides.
 _USUAL: Final = "dataset=all"
