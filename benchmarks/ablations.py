@@ -99,13 +99,6 @@ VARIANTS: Final = (
     ),
     Variant(
         "labels",
-        "four more points an endplate",
-        "dataset=real refiner.between=4",
-        2,
-        steps=2 * STEPS,
-    ),
-    Variant(
-        "labels",
         "600 steps on real films, coarse points replaced by its own",
         "dataset=real",
         2,

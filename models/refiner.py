@@ -17,17 +17,13 @@ REFINER_OUTPUTS = ("heatmaps", "marks")
 
 @dataclass
 class RefinerConfig:
-    """Size of the refiner, and of its crop (pixels; body depths across).
-
-    `between` further points of each endplate, even in number, are learnt besides the six.
-    """
+    """Size of the refiner, and of its crop (pixels; body depths across)."""
 
     channels: tuple[int, ...] = (32, 48, 80, 112, 160)
     units: tuple[int, ...] = (1, 1, 1, 2, 2)
     width: int = 64
     crop: int = 128
     extent: float = 1.8
-    between: int = 0
 
 
 class Refiner(nn.Module):
@@ -47,12 +43,11 @@ class Refiner(nn.Module):
         self.head = nn.Sequential(
             nn.Conv2d(config.width, config.width, 3, padding=1),
             nn.ReLU(),
-            nn.Conv2d(config.width, 6 + 2 * config.between, 1),
+            nn.Conv2d(config.width, 6, 1),
         )
         self.marks = nn.Linear(2 * config.channels[-1], len(MARKS))
 
     def forward(self, crop: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 1, S, S) -> (B, 6, S / 2, S / 2), (B, 2)."""
         fine, deep = self.pyramid(crop)
-        maps = self.head(fine)
-        return maps if self.training else maps[:, :6], self.marks(pooled(deep))
+        return self.head(fine), self.marks(pooled(deep))

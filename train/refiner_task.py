@@ -110,8 +110,7 @@ class RefinerTask:
         size = self.model_config.crop
         window = self._window(body, down, rng)
         image = film.pyramid.warp(window, (size, size))
-        denser = _denser(body.points, self.model_config.between)
-        points = apply_affine(invert_affine(window), denser)
+        points = apply_affine(invert_affine(window), body.points)
         if rng.random() < c.wedge_share:
             image, points = _wedge(image, points, float(rng.uniform(-c.wedge, c.wedge)))
         overlaid = bool(rng.random() < c.augment.overlay)
@@ -184,18 +183,6 @@ class RefinerTask:
         }
         total = parts["cross"] + self.config.distance_weight / h * parts["distance"]
         return total + self.config.marks_weight * parts["marks"], parts
-
-
-def _denser(points: FloatArray, between: int) -> FloatArray:
-    """The six points, and `between` on a parabola through those of each endplate."""
-    half = between // 2
-    ends = [(k + 1) / (2 * half + 2) for k in range(half)]
-    out = [points]
-    for first, middle, last in ((0, 1, 2), (5, 4, 3)):
-        for t in (*ends, *(1 - t for t in reversed(ends))):
-            weights = np.array([2 * (t - 0.5) * (t - 1), -4 * t * (t - 1), 2 * t * (t - 0.5)])
-            out.append((weights @ points[[first, middle, last]])[None])
-    return np.concatenate(out)
 
 
 def _share(body: Body, config: RefinerTaskConfig) -> float:
