@@ -99,6 +99,35 @@ def test_paired_tests_and_models_are_those_of_the_references(cohort):
             assert c.estimate == pytest.approx(mean, abs=1e-6)
 
 
+def without(cohort, group, *visits):
+    """The cohort, nobody of a group (or nobody at all) having been seen at some visits."""
+    gone = cohort.members(group)[:, None] & np.isin(cohort.visits, visits)[None, :]
+    values = {m: np.where(gone, np.nan, v) for m, v in cohort.values.items()}
+    return Cohort(cohort.subjects, cohort.visits, values, cohort.errors, ())
+
+
+@pytest.mark.parametrize("visit", ["post", "12 months"])
+def test_a_group_that_was_not_seen_at_one_end_has_no_loss(cohort, visit):
+    group = cohort.groups[-1]
+    tests = run_tests(without(cohort, group, visit), ["vertebral_kyphosis_deg"])
+    whole = run_tests(cohort, ["vertebral_kyphosis_deg"])
+    losses = [c for c in tests.contrasts if c.kind == "loss"]
+    assert {c.group for c in losses} == set(cohort.groups) - {group}
+    # the others lose what they lost, and nothing is compared with a kyphosis at one visit
+    before = {(c.group, c.adjusted): c.estimate for c in whole.contrasts if c.kind == "loss"}
+    assert all(abs(c.estimate - before[c.group, c.adjusted]) < 0.5 for c in losses)
+    assert all(group not in (c.group, c.reference) for c in tests.contrasts)
+    assert any(c.group == group for c in whole.contrasts)
+    assert any(f"no loss of {group}" in n for n in tests.notes)
+
+
+@pytest.mark.parametrize("visit", ["post", "12 months"])
+def test_a_visit_that_nobody_came_to_is_a_note(cohort, visit):
+    tests = run_tests(without(cohort, None, visit), ["vertebral_kyphosis_deg"])
+    assert tests.contrasts == ()
+    assert any("no group was seen both at post and at 12 months" in n for n in tests.notes)
+
+
 def test_holm():
     # Worked by hand: 3 x 0.01, 2 x 0.02, then not below the one before.
     assert holm([0.02, math.nan, 0.01, 0.03]) == pytest.approx(
