@@ -93,12 +93,33 @@ def follow_up(readings: "Sequence[Reading]", request: FollowUpRequest) -> "list[
         operations |= dict.fromkeys(names, request.operation)
         operations |= {o.subject: request.operation for o in overrides.values() if o.subject}
     subjects = pair_films(readings, operations, windows, overrides, request.subject)
+    if request.operation is not None:
+        _check_operation(request, [films.subject for films in subjects])
     return [
         follow_subject(
             films, request.index_level or request.index_levels.get(films.subject, ""), options
         )
         for films in subjects
     ]
+
+
+def _check_operation(request: FollowUpRequest, subjects: "Sequence[str]") -> None:
+    """One date of operation is that of one subject, and no other than the table's."""
+    from endplate.errors import InputError
+
+    day = request.operation
+    if len(subjects) > 1:
+        raise InputError(
+            f"--operation {day}: the films are of {len(subjects)} subjects, expected one; give the"
+            " dates with --clinical, or say with --subject that all films are of one"
+        )
+    for subject in subjects:
+        known = request.operations.get(subject)
+        if known is not None and known != day:
+            raise InputError(
+                f"--operation {day}: the table of --clinical says {known} of this subject;"
+                " leave out the wrong one"
+            )
 
 
 def _options(request: FollowUpRequest) -> "FollowUpOptions":

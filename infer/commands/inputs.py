@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 _STORES = (".sqlite", ".sqlite3", ".db")
+#: Characters of a name that a file name takes.
+_LONGEST = 80
 
 
 @dataclass(frozen=True)
@@ -152,8 +154,16 @@ def _measured(path: Path) -> Iterator[Reading]:
 
 
 def safe_name(name: str) -> str:
-    """A name of a subject or reader as part of a file name."""
-    return "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:80] or "subject"
+    """A name of a subject or reader as part of a file name, another one for every name.
+
+    Where characters had to go, eight digits of the name's SHA-256 follow: ``12/3`` and ``12_3`` are
+    two subjects.
+    """
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in name)[:_LONGEST]
+    if safe == name and name:
+        return safe
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return f"{safe or 'subject'}-{digest}"
 
 
 def write_text(path: Path, text: str) -> None:

@@ -275,6 +275,44 @@ def test_command(visits, tmp_path, capsys):
     assert "belongs to no time point" in capsys.readouterr().err
 
 
+def of_subjects(visits, *names):
+    return [
+        replace(
+            r,
+            id=f"{r.id}-{k}",
+            source=replace(
+                r.source, patient_id=name, path=f"{k}-{r.source.path}", sha256=f"{k}{i}"
+            ),
+        )
+        for k, name in enumerate(names)
+        for i, r in enumerate(visits)
+    ]
+
+
+def test_subjects_of_like_names_have_files_of_their_own(visits, tmp_path):
+    names = ("12/3", "12_3", "a" * 90, "a" * 91)
+    (tmp_path / "in").mkdir()
+    for reading in of_subjects(visits, *names):
+        write_reading(tmp_path / "in" / f"{reading.id}.json", reading)
+    request = FollowUpRequest(dict.fromkeys(names, OPERATION), dict.fromkeys(names, "L1"))
+    out = tmp_path / "out"
+    assert run_followup([str(tmp_path / "in")], out, request) == 0
+    found = {json.loads(p.read_text("utf-8"))["subject"] for p in out.glob("*.json")}
+    assert found == set(names)
+    assert (out / "12_3-followup.html").is_file()
+
+
+def test_one_date_of_operation_is_that_of_one_subject(visits):
+    two = of_subjects(visits, "A", "B")
+    with pytest.raises(InputError, match="of 2 subjects, expected one; give the dates with"):
+        follow_up(two, FollowUpRequest({}, {}, operation=OPERATION))
+    request = FollowUpRequest({"P1": date(2022, 3, 9)}, {}, operation=OPERATION)
+    with pytest.raises(InputError, match="says 2022-03-09 of this subject"):
+        follow_up(visits, request)
+    (same,) = follow_up(visits, replace(REQUEST, operation=OPERATION))
+    assert len(same.visits) == 3
+
+
 def test_pdf(visits, tmp_path):
     pytest.importorskip("matplotlib")
     from endplate.reports.followup_pdf import write_followup_pdf
