@@ -23,6 +23,8 @@ __all__ = ["Node", "film_scorer"]
 
 log: Final = logging.getLogger("endplate.node")
 
+#: Endings of the files that the node makes.
+_OWN: Final = (".dcm", ".part")
 _POLL: Final = 0.5
 _REMEMBERED: Final = 30 * 86400.0
 
@@ -71,8 +73,10 @@ class Node:
         self.settings = settings
         self._score = score
         self._clock = clock
-        self._films = settings.folder / "films"
-        self._results = settings.folder / "results"
+        # the queue keeps paths: they must not depend on where the node was started
+        folder = settings.folder.absolute()
+        self._films = folder / "films"
+        self._results = folder / "results"
         try:
             settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             for folder in (self._films, self._results):
@@ -110,10 +114,10 @@ class Node:
     def tidy(self) -> None:
         """Delete files that no row of the queue speaks of: what a crash left behind."""
         self.queue.forget_before(self._clock() - _REMEMBERED)
-        known = self.queue.paths()
+        known = {path.name for path in self.queue.paths()}
         for folder in (self._films, self._results):
             for path in folder.iterdir():
-                if path not in known:
+                if path.suffix in _OWN and path.name not in known:
                     path.unlink(missing_ok=True)
 
     def work(self) -> None:

@@ -80,8 +80,19 @@ class NodeQueue:
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)
+            self._rebase(path.absolute().parent)
         except sqlite3.Error as error:
             raise InputError(f"{path}: the queue cannot be opened ({error})") from error
+
+    def _rebase(self, folder: Path) -> None:
+        """Let paths begin with the folder of the queue, whatever it was called when they came."""
+        with self._transaction() as db:
+            for table in ("films", "outgoing"):
+                rows = db.execute(f"SELECT DISTINCT path FROM {table}").fetchall()
+                for (old,) in rows:
+                    new = folder / Path(old).parent.name / Path(old).name
+                    if str(new) != old and not Path(old).is_absolute():
+                        db.execute(f"UPDATE {table} SET path = ? WHERE path = ?", (str(new), old))
 
     def close(self) -> None:
         """Close the file."""

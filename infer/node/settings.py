@@ -169,7 +169,7 @@ def _read_texts(file: _File) -> None:
         value = file.values[key]
         if not isinstance(value, str) or not value:
             raise file.fail(key, "a text")
-        file.out[key] = file.folder / value if key == "folder" else value
+        file.out[key] = (file.folder / value).absolute() if key == "folder" else value
 
 
 def _read_lists(file: _File) -> None:

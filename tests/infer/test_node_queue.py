@@ -49,6 +49,42 @@ def test_a_restart_loses_nothing(tmp_path: Path) -> None:
     assert again.used_bytes() == 10
 
 
+def test_paths_hold_wherever_the_node_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = tmp_path / "spool"
+    (spool / "films").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    first = NodeQueue(Path("spool/queue.sqlite"))
+    first.add("1.1", "1", Path("spool/films/1.1.dcm"), 10, now=1.0)
+    first.close()
+    monkeypatch.chdir(spool)
+    again = NodeQueue(spool / "queue.sqlite")
+    assert again.paths() == {spool / "films" / "1.1.dcm"}
+    again.close()
+
+
+def test_a_restart_from_elsewhere_deletes_nothing_that_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pynetdicom")
+    from endplate.infer.node.listen import Node
+
+    (tmp_path / "node.toml").write_text(MINIMAL + "port = 0\n")
+    monkeypatch.chdir(tmp_path)
+    node = Node(read_settings(Path("node.toml")), lambda path: None)  # type: ignore[arg-type,return-value]
+    node._keep("1.2.3", "1.2", b"x" * 100)
+    node.queue.close()
+    monkeypatch.chdir("/")
+    again = Node(read_settings(tmp_path / "node.toml"), lambda path: None)  # type: ignore[arg-type,return-value]
+    stranger = tmp_path / "spool" / "films" / "notes.txt"
+    stranger.write_text("not the node's")
+    again.tidy()
+    assert [f.path.read_bytes() for f in again.queue.films()] == [b"x" * 100]
+    assert stranger.exists()
+    again.queue.close()
+
+
 def test_pauses_grow_until_a_result_is_given_up(queue: NodeQueue, tmp_path: Path) -> None:
     queue.add("1.1", "1", tmp_path / "a", 10, now=0.0)
     queue.finish("1.1", "done", "", [(tmp_path / "r", 5)], ["dicom://A@h:1"], now=0.0)
