@@ -1,8 +1,8 @@
 """What the browser sends of an edited film, checked, as values of the geometry; and back."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -17,6 +17,7 @@ from endplate.geometry.measurement import Measurement
 from endplate.geometry.settings import MeasureSettings
 from endplate.imaging.ct.slab import Slab
 from endplate.review.in_space import places_of, spatial_of
+from endplate.study.factors import factors_of, with_factors
 from endplate.study.plain import measurement_to_dict
 from endplate.study.reading import Reading, Reason
 
@@ -71,6 +72,8 @@ class Edit:
     position : str or None
     spatial : tuple of Measurement
         Of a CT: how its bodies stand in space.
+    factors : mapping
+        On the standard errors of measures, as in the reading that the edit starts from.
     """
 
     vertebrae: tuple[Vertebra, ...]
@@ -79,6 +82,7 @@ class Edit:
     index_level: str | None = None
     position: str | None = None
     spatial: tuple[Measurement, ...] = ()
+    factors: Mapping[str, float] = field(default_factory=dict)
 
 
 def read_edit(record: Record, base: Reading, snapped: Snapped, slab: Slab | None = None) -> Edit:
@@ -120,6 +124,7 @@ def read_edit(record: Record, base: Reading, snapped: Snapped, slab: Slab | None
         record.choice("index_level", LEVELS, default=None),
         record.choice("position", POSITIONS, default=None),
         spatial_of(bodies, base, slab),
+        factors_of(base),
     )
 
 
@@ -132,7 +137,7 @@ def measure_edit(edit: Edit) -> tuple[Measurement, ...]:
         index_level=edit.index_level,
         settings=MeasureSettings(fractured=others),
     )
-    return (*plain, *edit.spatial)
+    return (*with_factors(plain, edit.factors), *edit.spatial)
 
 
 def calibration_of(

@@ -37,6 +37,7 @@ from endplate.study.body_likeness import (
     features,
     relative_errors,
 )
+from endplate.study.factors import factors_of, with_factors
 from endplate.study.injury_evidence import InjuryEvidence
 from endplate.study.reading import Naming, Quality, Reading, Reason
 
@@ -339,7 +340,7 @@ def _shifted(
         id=f"{reading.id}-renamed{shift:+d}",
         parent=reading.id,
         vertebrae=vertebrae,
-        measurements=measure(vertebrae, reading.calibration),
+        measurements=with_factors(measure(vertebrae, reading.calibration), factors_of(reading)),
         quality=Quality(status, (*reading.quality.reasons, reason)),
         naming=_named_anew(reading.naming, shift, posterior),
     )
