@@ -17,7 +17,7 @@ from endplate.imaging.radiograph import Radiograph
 from endplate.review.ct_films import SlabPicture
 from endplate.review.desk import Desk, NotThere
 from endplate.review.exports import ALL, KINDS, NO_SR, coco_zip, export_reading, measurements_csv
-from endplate.review.film_values import has_sr
+from endplate.review.film_values import Sheet, has_sr
 from endplate.review.films import pixel_bytes
 from endplate.review.guard import MAX_BODY, Guard, GuardRules
 from endplate.review.people import Doorkeeper, Session
@@ -204,13 +204,21 @@ def _add_edits(app: FastAPI, desk: Desk) -> None:
         return _json(await run_in_threadpool(actions[action], session.person, key, body))
 
 
+def _signed_sheet(desk: Desk, session: Session, key: str) -> Sheet:
+    """A film to export: what nobody looked at yet does not leave."""
+    sheet = desk.sheet(session.person, key)
+    if not sheet.entry.is_signed:
+        raise InputError("nobody has signed this film yet: sign it, then it can be exported")
+    return sheet
+
+
 def _add_exports(app: FastAPI, desk: Desk) -> None:
     @app.get("/api/films/{key}/export/{kind}")
     def one(key: str, kind: str, session: SessionOf) -> Response:
         _not_blinded(desk)
         if kind != ALL and kind not in KINDS:
             raise HTTPException(404)
-        sheet = desk.sheet(session.person, key)
+        sheet = _signed_sheet(desk, session, key)
         sr = has_sr(sheet, desk.shelf)
         if kind == "sr" and not sr:
             raise InputError(NO_SR)

@@ -115,7 +115,10 @@ class Guard:
         return ""
 
     async def _enter(self, scope: Scope, send: Send) -> None:
-        values = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=4)
+        try:
+            values = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=4)
+        except ValueError:
+            values = {}
         secret = self.door.enter(values.get("token", [""])[0])
         if secret is None:
             text = "This link was used before. A new one stands on the terminal of the server."

@@ -40,7 +40,9 @@ class Conflict(InputError):
         values = entry.current.values
         self.reading = entry.current.id
         self.reader, self.created = values["reader"], values["created"]
-        super().__init__(f"{self.reader} signed this film at {self.created} while you worked on it")
+        super().__init__(
+            f"{self.reader} signed this film at {self.created}; only a reviewer may sign over that"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +112,9 @@ def write_new(folder: Path, reading: Reading) -> Path:
     path = folder / f"{reading.id}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with path.open("x", encoding="utf-8") as file:
-            file.write(reading_text(reading))
+        data = reading_text(reading).encode("utf-8")
+        with path.open("xb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -141,7 +144,8 @@ class Signer:
         Raises
         ------
         Conflict
-            If another reading than `base` counts by now, and no reviewer overrules it.
+            If another reading than `base` counts by now, or another person signed it, and no
+            reviewer overrules that.
         InputError
             If the reading cannot be written.
         """
@@ -152,13 +156,22 @@ class Signer:
                 if person.role != "reviewer" or signature.overrule != current:
                     raise Conflict(entry)
                 parent = current  # the chain stays one line; the trail names both
+            elif person.role != "reviewer" and _signed_by_another(entry, person):
+                raise Conflict(entry)
             reading = signed_reading(base, edit, signature, person, parent=parent)
             path = write_new(self.library.own / "readings", reading)
-            self.audit.write(person.name, person.role, "sign", **_line(entry, base, edit, reading))
+            over = parent if parent != base.id or _signed_by_another(entry, person) else None
+            line = _line(entry, base, edit, reading)
+            self.audit.write(person.name, person.role, "sign", **line, overrules=over)
             self.library.add(path, reading_to_dict(reading))
             if self.also is not None:
                 self.also(reading)
         return reading
+
+
+def _signed_by_another(entry: FilmEntry, person: Person) -> bool:
+    """Whether the reading that counts bears another person's signature."""
+    return entry.is_signed and entry.current.values["reader"] != person.name
 
 
 def _line(entry: FilmEntry, base: Reading, edit: Edit, reading: Reading) -> dict[str, Any]:
@@ -168,7 +181,6 @@ def _line(entry: FilmEntry, base: Reading, edit: Edit, reading: Reading) -> dict
         "reading": reading.id,
         "parent": reading.parent,
         "started_from": base.id,
-        "overrules": reading.parent if reading.parent != base.id else None,
         "verdict": reading.quality.status,
         "note": note,
         "changes": changes_between(base, edit),

@@ -130,6 +130,8 @@ class Record:
         value = self.get(name, default)
         if not isinstance(value, str) or len(value) > 1000:
             raise self.fail(name, value, "a short text")
+        if any("\ud800" <= c <= "\udfff" for c in value):
+            raise self.fail(name, ascii(value), "a text without halves of characters")
         return value
 
     def choice(self, name: str, valid: Sequence[S], default: Any = _REQUIRED) -> Any:

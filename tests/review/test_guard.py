@@ -36,6 +36,7 @@ def test_a_token_works_once_and_a_used_one_announces_another(make):
     assert [name for name, _ in told] == ["ben", "ben"]
     assert client(app).get(f"/?token={told[1][1]}").status_code == 303
     assert client(app).get("/?token=guess").status_code == 401
+    assert client(app).get("/?token=guess&a=1&b=1&c=1&d=1").status_code == 401
     assert len(told) == 2
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -11,11 +12,12 @@ import pytest
 from endplate.datasets.coco import load_films
 from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.measure import measure
-from endplate.reports.reading_json import read_reading, reading_schema
+from endplate.reports.reading_json import read_reading, reading_schema, write_reading
 from endplate.review.audit import AuditTrail
 from endplate.review.editing import MANUAL_SD, calibration_of
+from endplate.study.factors import factors_of, with_factors
 
-from .conftest import Browser, wire
+from .conftest import HOST, Browser, wire
 
 
 def open_film(browser, at=0):
@@ -160,6 +162,62 @@ def test_a_second_reader_meets_a_conflict(make):
     assert entry.current.id == over.json()["reading"]
     assert entry.current.values["parent"] == first
     assert desk.audit.lines(key)[0]["overrules"] == first
+
+
+def test_only_a_reviewer_signs_over_another_person(make):
+    desk, door, app = make()
+    anna, ben = Browser(app, door, "anna"), Browser(app, door, "ben")
+    key, film = open_film(anna)
+    first = sign(anna, key, wire(film)).json()["reading"]
+    _, seen = open_film(ben, [f["key"] for f in ben.films()].index(key))
+    assert seen["reading"] == first
+    refused = sign(ben, key, wire(seen))
+    assert refused.status_code == 409
+    assert "only a reviewer" in refused.json()["error"]
+    assert sign(anna, key, wire(seen)).status_code == 200, "her own"
+    other, film = open_film(ben)
+    assert sign(ben, other, wire(film)).status_code == 200
+    _, seen = open_film(anna, [f["key"] for f in anna.films()].index(other))
+    assert sign(anna, other, wire(seen)).status_code == 200
+    assert desk.audit.lines(other)[0]["overrules"] == seen["reading"]
+    assert desk.audit.lines(key)[0]["overrules"] is None
+
+
+def test_signing_without_a_change_changes_no_error(make, results):
+    path = results / "film-0.json"
+    reading = read_reading(path)
+    factors = {"vertebral_kyphosis_deg": 0.6, "Ha_Hp": 1.4}
+    scaled = replace(reading, measurements=with_factors(reading.measurements, factors))
+    write_reading(path, scaled)
+    desk, door, app = make()
+    anna = Browser(app, door, "anna")
+    (key,) = [
+        f["key"] for f in anna.films() if desk.library.entry(f["key"]).current.id == reading.id
+    ]
+    film = anna.get(f"/api/films/{key}").json()
+    done = sign(anna, key, wire(film)).json()
+    signed = read_reading(results / "review" / "readings" / f"{done['reading']}.json")
+    stated = {(m.name, m.level, m.between): m.se for m in signed.measurements}
+    for m in scaled.measurements:
+        if np.isfinite(m.se) and (m.name, m.level, m.between) in stated:
+            assert stated[m.name, m.level, m.between] == pytest.approx(m.se, rel=5e-3, abs=1e-6)
+    assert factors_of(signed)["vertebral_kyphosis_deg"] == pytest.approx(0.6, abs=2e-3)
+
+
+def test_half_a_character_is_refused_and_leaves_no_file(browser, results):
+    key, film = open_film(browser)
+    text = json.dumps({**wire(film), "verdict": "accepted", "note": "a\ud800b"})
+    own = {"x-endplate-csrf": browser.session["csrf"], "origin": f"http://{HOST}"}
+    refused = browser.client.post(f"/api/films/{key}/sign", content=text, headers=own)
+    assert refused.status_code == 422
+    assert not list((results / "review" / "readings").glob("*"))
+
+
+def test_what_nobody_signed_is_not_exported(browser):
+    key, _ = open_film(browser)
+    refused = browser.get(f"/api/films/{key}/export/json")
+    assert refused.status_code == 422
+    assert "sign it" in refused.json()["error"]
 
 
 def test_adding_and_snapping_by_the_refiner(browser):
