@@ -87,11 +87,13 @@ def pair_films(
     Raises
     ------
     InputError
-        If a film names no subject.
+        If a film names no subject, or one file name of `overrides` is that of several films.
     """
     grouped: dict[str, list[Reading]] = defaultdict(list)
     said = overrides or {}
-    for reading in _last_readings(readings):
+    last = _last_readings(readings)
+    _check_names(last, said)
+    for reading in last:
         override = _override(reading, said)
         name = override.subject or subject or reading.source.patient_id
         if not name:
@@ -122,11 +124,27 @@ def _last_readings(readings: Sequence[Reading]) -> list[Reading]:
 
 
 def _override(reading: Reading, overrides: Mapping[str, Override]) -> Override:
+    key = _row_of(reading, overrides)
+    return overrides[key] if key else _NOTHING
+
+
+def _row_of(reading: Reading, overrides: Mapping[str, Override]) -> str:
+    """The key by which a film is spoken of, the most exact one; empty if by none."""
     path = reading.source.path.replace("\\", "/")
-    for key in (reading.id, reading.source.sha256, path, PurePosixPath(path).name):
-        if key and key in overrides:
-            return overrides[key]
-    return _NOTHING
+    keys = (reading.id, reading.source.sha256, path, PurePosixPath(path).name)
+    return next((k for k in keys if k and k in overrides), "")
+
+
+def _check_names(readings: Sequence[Reading], overrides: Mapping[str, Override]) -> None:
+    """One row of a table is about one film."""
+    first: dict[str, Reading] = {}
+    for reading in readings:
+        key = _row_of(reading, overrides)
+        if key and first.setdefault(key, reading) is not reading:
+            raise InputError(
+                f"the table's row {key} is about two films, {first[key].source.path} and"
+                f" {reading.source.path}: give their paths, hashes or reading ids instead"
+            )
 
 
 def _subject(

@@ -104,6 +104,11 @@ def split_repeats(label: str, readings: Sequence[Reading]) -> dict[str, list[Rea
 
     A place with one reader and no repeats is called `label`; otherwise the reader's name and
     version follow, and ``#2`` for second readings in the order in which they were made.
+
+    Raises
+    ------
+    InputError
+        If a reader's readings are of different films of one name.
     """
     by_reader: dict[tuple[str, str, str], list[Reading]] = defaultdict(list)
     for reading in readings:
@@ -116,11 +121,23 @@ def split_repeats(label: str, readings: Sequence[Reading]) -> dict[str, list[Rea
         name = short[key] + (f" {key[2][:8]}" if clash else "")
         stem = label if len(by_reader) == 1 else f"{label}: {name}"
         times: dict[str, int] = defaultdict(int)
+        first: dict[str, Reading] = {}
         for reading in sorted(own, key=lambda r: r.created):
             image = _image_key(reading)
+            _check_same_film(first.setdefault(image, reading), reading)
             times[image] += 1
             out[stem if times[image] == 1 else f"{stem} #{times[image]}"].append(reading)
     return dict(out)
+
+
+def _check_same_film(first: Reading, again: Reading) -> None:
+    """A second reading is one of the same image, and not of another file that is called so too."""
+    a, b = first.source, again.source
+    if a.path != b.path and a.sha256 and b.sha256 and a.sha256 != b.sha256:
+        raise InputError(
+            f"{a.path} and {b.path}: two films of one name, read by one reader; films are matched"
+            " by the names of their files: give each its own"
+        )
 
 
 def _image_key(reading: Reading) -> str:

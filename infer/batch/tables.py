@@ -10,7 +10,14 @@ from typing import Any, Final, TypeAlias
 from endplate.infer.batch.settle import Verdict
 from endplate.study.reading import Reading
 
-__all__ = ["COLUMNS", "MeasurementTable", "have_parquet", "measurement_rows", "write_table"]
+__all__ = [
+    "COLUMNS",
+    "MeasurementTable",
+    "csv_cell",
+    "have_parquet",
+    "measurement_rows",
+    "write_table",
+]
 
 #: Columns of the table of measurements, with their kinds.
 COLUMNS: Final[dict[str, type]] = {
@@ -118,8 +125,8 @@ class MeasurementTable:
 
     def add(self, film: Row, rows: Sequence[Row]) -> None:
         """Add the rows of a film, as `measurement_rows` gives them."""
-        shared = [_cell(value) for value in film]
-        self._csv.writerows([*shared, *map(_cell, row)] for row in rows)
+        shared = [csv_cell(value) for value in film]
+        self._csv.writerows([*shared, *map(csv_cell, row)] for row in rows)
         self.rows += len(rows)
         if self._parquet is not None:
             self._parquet.add(film, rows)
@@ -176,7 +183,7 @@ def write_table(path: Path, columns: tuple[str, ...], rows: Iterable[tuple[Any, 
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         for row in rows:
-            writer.writerow([_cell(value) for value in row])
+            writer.writerow([csv_cell(value) for value in row])
             count += 1
     return count
 
@@ -185,7 +192,7 @@ def _number(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
     """A value for CSV: nothing for None, and no text that a spreadsheet takes for a formula."""
     if isinstance(value, bool):
         return int(value)

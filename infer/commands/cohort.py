@@ -158,18 +158,23 @@ def report_cohort(
 
 def _values(cohort: "Cohort") -> str:
     """Every value as a long table."""
-    lines = ["subject,group,visit,measure,value,se"]
+    import csv
+    import io
+
+    from endplate.infer.batch.tables import csv_cell
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("subject", "group", "visit", "measure", "value", "se"))
     for measure, values in cohort.values.items():
         for i, subject in enumerate(cohort.subjects):
             for k, visit in enumerate(cohort.visits):
                 if values[i, k] == values[i, k]:
                     se = cohort.errors[measure][i, k]
+                    named = (csv_cell(x) for x in (subject.subject, subject.group, visit, measure))
                     error = f"{se:.4f}" if se == se else ""
-                    group = subject.group.replace('"', "'")
-                    lines.append(
-                        f'{subject.subject},"{group}",{visit},{measure},{values[i, k]:.4f},{error}'
-                    )
-    return "\n".join(lines) + "\n"
+                    writer.writerow((*named, f"{values[i, k]:.4f}", error))
+    return text.getvalue()
 
 
 def _json(cohort: "Cohort", tests: "CohortTests", said: Sequence[str]) -> str:

@@ -3,6 +3,7 @@
 import json
 import math
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from endplate.study.distributions import (
     t_two_sided,
 )
 from endplate.study.icc import reliability
+from endplate.study.reading_sets import split_repeats
 
 #: Shrout and Fleiss 1979, table 2: six targets, four judges.
 JUDGES = np.array(
@@ -192,3 +194,14 @@ def test_command_says_what_is_wrong(tmp_path):
     path.write_text("image,measure,value\na,x,1\na,x,2\n", encoding="utf-8")
     with pytest.raises(InputError, match="twice"):
         agree_files([str(path)], tmp_path)
+
+
+def test_films_of_one_name_are_no_repeats(visits):
+    def at(reading, k):
+        source = replace(reading.source, path=f"PAT{k}/IM0001.dcm", sha256=f"{k}" * 64)
+        return replace(reading, id=f"r{k}", source=source)
+
+    with pytest.raises(InputError, match="two films of one name"):
+        split_repeats("network", [at(visits[0], 1), at(visits[1], 2)])
+    again = [at(visits[0], 1), replace(at(visits[0], 1), id="again")]
+    assert set(split_repeats("network", again)) == {"network", "network #2"}

@@ -128,6 +128,19 @@ def test_a_visit_that_nobody_came_to_is_a_note(cohort, visit):
     assert any("no group was seen both at post and at 12 months" in n for n in tests.notes)
 
 
+def test_values_are_a_table_that_no_spreadsheet_runs(cohort):
+    import csv
+    import io
+
+    from endplate.infer.commands.cohort import _values
+
+    odd = replace(cohort.subjects[0], subject="Doe, John", given_group="=HYPERLINK(1)")
+    text = _values(replace(cohort, subjects=(odd, *cohort.subjects[1:])))
+    rows = list(csv.reader(io.StringIO(text)))
+    assert {len(row) for row in rows} == {6}
+    assert rows[1][:2] == ["Doe, John", "'=HYPERLINK(1)"]
+
+
 def test_holm():
     # Worked by hand: 3 x 0.01, 2 x 0.02, then not below the one before.
     assert holm([0.02, math.nan, 0.01, 0.03]) == pytest.approx(

@@ -19,7 +19,7 @@ from endplate.reports.reading_json import write_reading
 from endplate.study.followup_json import followup_to_dict
 from endplate.study.joint_naming import name_jointly, shift_level
 from endplate.study.pairing import pair_films
-from endplate.study.timepoints import Window, find_window, parse_window, read_timepoints
+from endplate.study.timepoints import Override, Window, find_window, parse_window, read_timepoints
 
 OPERATION = date(2024, 1, 12)
 #: Film by film, as the worked examples are.
@@ -300,6 +300,20 @@ def test_subjects_of_like_names_have_files_of_their_own(visits, tmp_path):
     found = {json.loads(p.read_text("utf-8"))["subject"] for p in out.glob("*.json")}
     assert found == set(names)
     assert (out / "12_3-followup.html").is_file()
+
+
+def test_a_row_of_a_table_is_about_one_film(visits):
+    def at(reading, k, patient):
+        path = f"{patient}/IM0001.dcm"
+        source = replace(reading.source, path=path, patient_id=patient, sha256=f"{k}" * 64)
+        return replace(reading, id=f"r{k}", source=source)
+
+    films = [at(visits[0], 1, "ALICE"), at(visits[1], 2, "BOB")]
+    row = {"IM0001.dcm": Override(subject="P1", time_point="pre")}
+    with pytest.raises(InputError, match="about two films, ALICE"):
+        pair_films(films, {}, overrides=row)
+    exact = {"BOB/IM0001.dcm": Override(subject="P1", time_point="pre")}
+    assert [s.subject for s in pair_films(films, {}, overrides=exact)] == ["ALICE", "P1"]
 
 
 def test_one_date_of_operation_is_that_of_one_subject(visits):
