@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -22,6 +23,8 @@ __all__ = [
 ]
 
 _PART: Final = ".part"
+#: Names of what a sink has half written; other programs' files end so too.
+_OWN_PART: Final = re.compile(r"[^/\\]\.[0-9a-f]+\.part$")
 #: fsspec's names of stores that show a file once it is complete, and rename by copying.
 _OBJECTS: Final = frozenset(
     ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "obs", "tos", "hf")
@@ -94,7 +97,8 @@ class LocalSink:
     def remove_parts(self) -> None:
         """Remove what killed processes left half written."""
         for part in self.folder.rglob(f"*{_PART}"):
-            part.unlink(missing_ok=True)
+            if _OWN_PART.search(part.name):
+                part.unlink(missing_ok=True)
 
     def _make(self, folder: Path) -> None:
         if folder not in self._made:
@@ -155,7 +159,7 @@ class RemoteSink:
             self.system.invalidate_cache()
             with contextlib.suppress(FileNotFoundError):
                 for place in self.system.find(self.root):
-                    if place.endswith(_PART):
+                    if _OWN_PART.search(place):
                         self.system.rm_file(place)
 
         try:

@@ -179,8 +179,11 @@ def test_half_written_files_are_removed(tmp_path: Path) -> None:
     sink = LocalSink(tmp_path)
     sink.write("a/b", b"whole")
     (tmp_path / "a" / "c.123.part").write_bytes(b"hal")
+    (tmp_path / "a" / "thesis.pdf.part").write_bytes(b"somebody's")
+    (tmp_path / "a" / "IM1.part").write_bytes(b"of the export")
     sink.remove_parts()
-    assert [p.name for p in (tmp_path / "a").iterdir()] == ["b"]
+    left = {p.name for p in (tmp_path / "a").iterdir()}
+    assert left == {"b", "thesis.pdf.part", "IM1.part"}, "other people's files"
     assert sink.read("a/b") == b"whole"
 
 
