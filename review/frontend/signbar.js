@@ -8,6 +8,16 @@ import { refusal, t } from "./words.js";
 const VERDICTS = ["accepted", "flagged", "rejected"];
 const EXPORTS = ["all", "report", "overlay", "csv", "json", "sr"];
 
+/** Verdict and note of a film as it was signed, or those to begin with. */
+export function signedAs(film, empty) {
+  const begin = { verdict: film.status === "rejected" && empty ? "rejected" : "accepted", note: "" };
+  if (!film.signed || !VERDICTS.includes(film.status)) return begin;
+  const said = (film.reasons || []).filter((r) => r.code === "reader_note").map((r) => r.message);
+  // what is written where a reader gave no note
+  const note = said.filter((x) => x !== `The reader ${film.status} the reading.`).join(" ");
+  return { verdict: film.status, note };
+}
+
 export class SignBar {
   constructor(viewer) {
     this.viewer = viewer;
@@ -16,9 +26,10 @@ export class SignBar {
 
   draw() {
     const { film, session, doc, history } = this.viewer;
-    const first = film.status === "rejected" && !doc.vertebrae.length ? "rejected" : "accepted";
-    const verdict = this.node.querySelector("#verdict")?.value || first;
-    const note = this.node.querySelector("#note")?.value || "";
+    // another reading, another verdict; drawn anew for any other reason, what was chosen stays
+    if (this.of !== film.reading) this.first = signedAs(film, !doc.vertebrae.length);
+    const { verdict, note } = this.of === film.reading ? this.chosen() : this.first;
+    this.of = film.reading;
     const focus = this.node.contains(document.activeElement) ? document.activeElement.id : null;
     const n = history.past.length;
     const finished = session.blinded && film.signed;
@@ -40,6 +51,18 @@ export class SignBar {
       session.blinded ? null : this.exports()
     );
     if (focus) this.node.querySelector(`#${focus}`)?.focus();
+  }
+
+  chosen() {
+    const value = (id) => this.node.querySelector(id)?.value;
+    return { verdict: value("#verdict") || this.first.verdict, note: value("#note") ?? this.first.note };
+  }
+
+  /** Whether verdict or note are other than signed, or than those to begin with. */
+  get dirty() {
+    if (!this.first) return false;
+    const { verdict, note } = this.chosen();
+    return verdict !== this.first.verdict || note.trim() !== this.first.note;
   }
 
   exports() {
@@ -70,14 +93,15 @@ export class SignBar {
     const { app, film, session } = viewer;
     if (this.signing || !film || (session.blinded && film.signed)) return;
     this.signing = true;
-    const value = (id) => this.node.querySelector(id).value;
+    const chosen = this.chosen();
     const signed = viewer.history.now;
-    const values = { ...model.wireOf(signed, film.reading), verdict: value("#verdict"), note: value("#note"), overrule };
+    const values = { ...model.wireOf(signed, film.reading), ...chosen, overrule };
     try {
       const done = await post(`api/films/${viewer.key}/sign`, values);
       app.signedRow(done.row);
       toast(session.blinded ? t("status_signed") : t("signed_note"));
       viewer.start = signed;
+      this.first = { ...chosen, note: chosen.note.trim() };
       const to = next ? app.nextToDo(viewer.key) : null;
       if (to) app.go(`#/film/${to}`);
       else if (next) app.go("#/");

@@ -55,7 +55,7 @@ export class Viewer {
   }
 
   get dirty() {
-    return this.film && this.history.now !== this.start;
+    return this.film && (this.history.now !== this.start || this.signBar.dirty);
   }
 
   // ---- page -------------------------------------------------------------------------------

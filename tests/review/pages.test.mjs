@@ -13,6 +13,7 @@ const en = (await import(at("en.js"))).default;
 const fr = (await import(at("fr.js"))).default;
 const { arrange } = await import(at("arrange.js"));
 const words = await import(at("words.js"));
+const { SignBar, signedAs } = await import(at("signbar.js"));
 
 const REGULAR = ["C7", ...Array.from({ length: 12 }, (_, i) => `T${i + 1}`), "L1", "L2", "L3", "L4", "L5", "S1"];
 
@@ -217,4 +218,28 @@ test("the loss of correction is counted from the reference, with the errors of b
   assert.equal(out[0].m.interval90, null);
   assert.ok(Math.abs(out[1].m.interval90[0] - (5 - 1.645 * 5)) < 1e-9);
   assert.equal(out[2].m.interval90, null);
+});
+
+test("a signed film opens with the verdict and the note that it was signed with", () => {
+  const said = [{ code: "level_uncertain", message: "?" }, { code: "reader_note", message: "T6 doubtful" }];
+  assert.deepEqual(signedAs({ signed: true, status: "flagged", reasons: said }, false), { verdict: "flagged", note: "T6 doubtful" });
+  const none = [{ code: "reader_note", message: "The reader rejected the reading." }];
+  assert.deepEqual(signedAs({ signed: true, status: "rejected", reasons: none }, false), { verdict: "rejected", note: "" });
+  // a network's verdict is no signature
+  assert.deepEqual(signedAs({ signed: false, status: "flagged", reasons: said }, false), { verdict: "accepted", note: "" });
+  assert.equal(signedAs({ signed: false, status: "rejected", reasons: [] }, true).verdict, "rejected");
+});
+
+test("a verdict or a note that is not signed is a change", () => {
+  const fields = { "#verdict": { value: "flagged" }, "#note": { value: "T6 doubtful " } };
+  const bar = Object.create(SignBar.prototype);
+  bar.node = { querySelector: (id) => fields[id] };
+  assert.equal(bar.dirty, false);
+  bar.first = { verdict: "flagged", note: "T6 doubtful" };
+  assert.equal(bar.dirty, false);
+  fields["#note"].value = "T7 doubtful";
+  assert.equal(bar.dirty, true);
+  fields["#note"].value = "T6 doubtful";
+  fields["#verdict"].value = "rejected";
+  assert.equal(bar.dirty, true);
 });
