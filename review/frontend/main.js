@@ -56,11 +56,16 @@ class App {
     }
     const [, kind, key] = wanted.split("/");
     if (this.page.firstChild) this.current?.close?.();
+    const before = this.shown;
     this.shown = wanted;
     delete document.body.dataset.ready;
     if (kind === "film" && key) this.current = new Viewer(this, key);
     else if (kind === "follow" && key) this.current = new FollowUp(this, key);
-    else this.current = new Worklist(this.state, this.session, (k) => this.go(`#/film/${k}`));
+    else {
+      const list = new Worklist(this.state, this.session, (k) => this.go(`#/film/${k}`));
+      this.current = list;
+      if (before) this.renew().then(() => this.current === list && list.refresh());
+    }
     if (key) this.state.chosen = key;
     replace(this.page, this.current.node);
     this.drawHeader(kind, key);
@@ -126,6 +131,15 @@ class App {
     const order = this.order();
     const to = order[order.findIndex((r) => r.key === key) + by];
     if (to) this.go(`#/film/${to.key}`);
+  }
+
+  // what others signed in the meantime; the list as it was where the server does not answer
+  async renew() {
+    try {
+      this.state.rows = (await getJson("api/films")).films;
+    } catch {
+      // the next request says what is wrong
+    }
   }
 
   nextToDo(key) {

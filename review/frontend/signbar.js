@@ -102,6 +102,7 @@ export class SignBar {
       toast(session.blinded ? t("status_signed") : t("signed_note"));
       viewer.start = signed;
       this.first = { ...chosen, note: chosen.note.trim() };
+      if (next) await app.renew();
       const to = next ? app.nextToDo(viewer.key) : null;
       if (to) app.go(`#/film/${to}`);
       else if (next) app.go("#/");
