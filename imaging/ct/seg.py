@@ -22,6 +22,11 @@ from endplate.imaging.tags import integer, items, text
 __all__ = ["read_seg"]
 
 _LEVEL: Final = re.compile(r"(?<![A-Z0-9])(C7|T1[0-3]|T[1-9]|L[1-6]|S1)(?![0-9A-Z])")
+#: What is called after a level without being its vertebra.
+_OTHER: Final = re.compile(
+    r"\b(DIS[CK]S?|IVD|INTERVERTEBRAL|RIBS?|ROOTS?|NERVES?|SCREWS?|RODS?|CAGES?|CANAL|CORD|MUSCLES?"
+    r"|LIGAMENTS?|ENDPLATES?|TUMOU?R|LESION)\b"
+)
 #: SNOMED CT codes of the vertebrae (CID 7603) and of the sacrum.
 _CODES: Final = {
     "87391001": "C7",
@@ -104,11 +109,16 @@ def _read(ds: FileDataset, path: Path) -> tuple[Volume, dict[str, int]]:
 
 
 def _level_of(item: Dataset) -> str | None:
-    """Level that a segment stands for, by its label or by its coded type."""
+    """Level of the vertebra that a segment is, by its label or by its coded type.
+
+    None for what is called after levels without being one: a disc, a rib, a screw.
+    """
     words = text(item, "SegmentLabel").upper().replace("_", " ")
-    named = _LEVEL.search(words)
-    if named and named.group(1) in LEVELS:
-        return named.group(1)
+    named: set[str] = {level for level in _LEVEL.findall(words) if level in LEVELS}
+    if _OTHER.search(words) or len(named) > 1:
+        return None
+    if named:
+        return named.pop()
     for keyword in ("SegmentedPropertyTypeCodeSequence", "AnatomicRegionSequence"):
         for code in items(item, keyword):
             if text(code, "CodeValue") in _CODES:

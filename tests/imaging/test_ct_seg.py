@@ -31,6 +31,22 @@ def test_binary_segments(tmp_path: Path) -> None:
     )
 
 
+OTHERS = ("L4/L5 disc", "L4 disk", "L1 pedicle screw", "Left rib T12", "L5 nerve root", "T12 - L2")
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_what_is_called_after_a_level_is_no_vertebra_for_that(tmp_path: Path, other: str) -> None:
+    body = np.zeros((9, 21, 13), dtype=bool)
+    body[1:5, 2:9, 3:8] = True
+    beside = np.zeros_like(body)
+    beside[5:8, 2:9, 3:8] = True
+    masks = {"L4 vertebra": body, other: beside}
+    write_seg(tmp_path / "seg.dcm", masks, np.diag([0.8, 0.9, 2.0, 1.0]))
+    labels = read_labels(tmp_path / "seg.dcm")
+    assert list(labels.numbers) == ["L4"]
+    assert (labels.volume.voxels > 0).sum() == body.sum()
+
+
 def test_what_is_no_segmentation_is_refused(tmp_path: Path) -> None:
     save(ct_slice(ramp()[0], 0), tmp_path / "ct.dcm")
     with pytest.raises(UnreadableImage, match="neither NIfTI nor DICOM SEG"):
