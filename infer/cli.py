@@ -288,6 +288,12 @@ def train(context: typer.Context) -> int:
 
 
 @app.command(context_settings=_OVERRIDES)
+def recipe(context: typer.Context) -> int:
+    """Train both networks from nothing, step by step: endplate recipe KEY=VALUE ..."""
+    return _run_training_command("recipe", context.args)
+
+
+@app.command(context_settings=_OVERRIDES)
 def evaluate(context: typer.Context) -> int:
     """Judge networks on annotated films: endplate evaluate KEY=VALUE ..."""
     return _run_training_command("evaluate", context.args)

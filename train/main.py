@@ -1,4 +1,4 @@
-"""Entry points of ``endplate train``, ``evaluate``, ``accuracy`` and ``export``.
+"""Entry points of ``endplate train``, ``recipe``, ``evaluate``, ``accuracy``, ``export``.
 
 Also for torchrun: ``torchrun --nproc-per-node 2 -m endplate.train.main key=value ...``.
 """
@@ -19,7 +19,7 @@ from endplate.train.detector_task import DetectorTask
 from endplate.train.loop import Task, fit
 from endplate.train.refiner_task import RefinerTask
 
-__all__ = ["accuracy", "build_task", "evaluate", "export", "train"]
+__all__ = ["accuracy", "build_task", "evaluate", "export", "recipe", "train"]
 
 _TASKS = ("detector", "refiner")
 
@@ -88,6 +88,22 @@ def build_task(config: TrainConfig) -> tuple[Task, dict[str, str]]:
     else:
         task = RefinerTask(films, weights, config.refiner_task, config.refiner)
     return task, checksums
+
+
+def recipe(overrides: list[str]) -> int:
+    """Train both networks from nothing; returns the exit status."""
+    from omegaconf import OmegaConf
+
+    from endplate.train.recipe import RecipeConfig
+    from endplate.train.recipe_run import run_recipe
+
+    config, resolved = compose_config("recipe", RecipeConfig, overrides)
+    assert isinstance(config, RecipeConfig)
+    plain = OmegaConf.to_container(resolved)
+    assert isinstance(plain, dict)
+    weights = run_recipe(config, {str(k): v for k, v in plain.items()})
+    print(f"networks are in {weights}")
+    return 0
 
 
 def evaluate(overrides: list[str]) -> int:
