@@ -1,21 +1,18 @@
 """Single DICOM radiographs to pixels, calibration and identity."""
 
-import io
-import zlib
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import dcmread, uid
-from pydicom.dataset import Dataset, FileDataset
-from pydicom.filereader import read_dataset
+from pydicom import uid
+from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
 from endplate.errors import EndplateError, UnreadableImage
 from endplate.imaging.calibrate import Pair, SpacingTags, calibrate
 from endplate.imaging.decode import decode_frame
-from endplate.imaging.limits import MAX_FILE_BYTES
 from endplate.imaging.orientation import facing_of, position_of, view_of
+from endplate.imaging.parse import parse_dicom
 from endplate.imaging.pixelformat import GREY, PIXEL_DATA, PixelFormat, pixel_format
 from endplate.imaging.pixels import luminance, stretch
 from endplate.imaging.quiet import quiet_parsing
@@ -64,10 +61,6 @@ WANTED: Final = (
     *("SegmentedRedPaletteColorLookupTableData", "SegmentedGreenPaletteColorLookupTableData"),
     "SegmentedBluePaletteColorLookupTableData",
 )
-#: Preamble and file meta information of an uncompressed file.
-_EXPLICIT_HEAD: Final = (
-    bytes(128) + b"DICM" + b"\x02\x00\x10\x00UI\x14\x00" + b"1.2.840.10008.1.2.1\0"
-)
 
 
 def decode_dicom(data: bytes, path: str, sha256: str, user_spacing: Pair | None) -> Radiograph:
@@ -89,7 +82,7 @@ def decode_dicom(data: bytes, path: str, sha256: str, user_spacing: Pair | None)
     """
     with quiet_parsing():
         try:
-            ds = _parse(data, path)
+            ds = parse_dicom(data, path, WANTED)
         except EndplateError:
             raise
         except Exception as error:
@@ -133,33 +126,6 @@ def spacing_tags(ds: Dataset) -> SpacingTags:
         source_to_patient=number(ds, "DistanceSourceToPatient"),
         aspect_ratio=pair(ds, "PixelAspectRatio"),
     )
-
-
-def _parse(data: bytes, path: str) -> FileDataset:
-    """Data set of a file; a deflated one is inflated here, within bounds."""
-    meta, start = _file_meta(data)
-    if text(meta, "TransferSyntaxUID") != uid.DeflatedExplicitVRLittleEndian:
-        return _read(data)
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    plain = inflater.decompress(data[start:], MAX_FILE_BYTES)
-    if inflater.unconsumed_tail:
-        raise UnreadableImage(f"{path}: inflates to more than the 1 GiB that is read")
-    return _read(_EXPLICIT_HEAD + plain)
-
-
-def _read(data: bytes) -> FileDataset:
-    """The wanted elements of a file that is not deflated."""
-    return dcmread(io.BytesIO(data), force=True, specific_tags=list(WANTED))
-
-
-def _file_meta(data: bytes) -> tuple[Dataset, int]:
-    """File meta information and where the data set begins; empty and 0 without preamble."""
-    if data[128:132] != b"DICM":
-        return Dataset(), 0
-    buffer = io.BytesIO(data)
-    buffer.seek(132)
-    meta = read_dataset(buffer, False, True, stop_when=lambda tag, vr, length: tag.group != 2)
-    return meta, buffer.tell()
 
 
 def _check_kind(ds: Dataset, path: str) -> None:

@@ -19,7 +19,7 @@ from typing import IO, Any, Final, Protocol
 from endplate.imaging.limits import MAX_FILE_BYTES
 from endplate.imaging.scan_entry import Fault
 
-__all__ = ["ArchiveStopped", "Member", "archive_kind", "members"]
+__all__ = ["ArchiveStopped", "Budget", "Member", "archive_kind", "check_overlap", "members"]
 
 #: Unpacked bytes that an archive may have: honest films shrink to a tenth at best.
 _FREE_BYTES: Final = 256 << 20
@@ -80,7 +80,7 @@ def members(file: str, kind: str) -> Iterator[Member]:
     ArchiveStopped
         If it is damaged or a bomb; members before that have been handed out.
     """
-    budget = _Budget(_FREE_BYTES + _MOST_RATIO * Path(file).stat().st_size)
+    budget = Budget.of(file)
     try:
         yield from _zip_members(file, budget) if kind == "zip" else _tar_members(file, budget)
     except _DAMAGE as error:
@@ -91,10 +91,15 @@ def members(file: str, kind: str) -> Iterator[Member]:
 
 
 @dataclass
-class _Budget:
-    """Bytes that may still be unpacked."""
+class Budget:
+    """Bytes that may still be unpacked; `spend` raises `ArchiveStopped` when there are none."""
 
     left: int
+
+    @classmethod
+    def of(cls, file: str | Path) -> "Budget":
+        """What an archive of that size may honestly hold."""
+        return cls(_FREE_BYTES + _MOST_RATIO * Path(file).stat().st_size)
 
     def spend(self, size: int) -> None:
         self.left -= size
@@ -103,6 +108,20 @@ class _Budget:
                 "archive_bomb",
                 f"The archive unpacks to more than {_MOST_RATIO} times its size: left unread.",
             )
+
+
+def check_overlap(archive: zipfile.ZipFile, file: str | Path) -> None:
+    """Refuse members that share their bytes, which is how small zip files become petabytes.
+
+    Raises
+    ------
+    ArchiveStopped
+        If they do.
+    """
+    if sum(i.compress_size for i in archive.infolist()) > Path(file).stat().st_size:
+        raise ArchiveStopped(
+            "archive_bomb", "The members of the archive overlap: it was made to burst."
+        )
 
 
 def _nothing(size: int) -> bytes:
@@ -118,15 +137,10 @@ def _escapes(name: str) -> bool:
 _ESCAPE: Final = Fault("path_escape", "The path of the member leads out of the archive.")
 
 
-def _zip_members(file: str, budget: _Budget) -> Iterator[Member]:
+def _zip_members(file: str, budget: Budget) -> Iterator[Member]:
     with zipfile.ZipFile(file) as archive:
-        infos = archive.infolist()
-        # Members that share their bytes are how small zip files become petabytes.
-        if sum(i.compress_size for i in infos) > Path(file).stat().st_size:
-            raise ArchiveStopped(
-                "archive_bomb", "The members of the archive overlap: it was made to burst."
-            )
-        for info in infos:
+        check_overlap(archive, file)
+        for info in archive.infolist():
             if info.is_dir():
                 continue
             fault = _zip_fault(info)
@@ -137,7 +151,7 @@ def _zip_members(file: str, budget: _Budget) -> Iterator[Member]:
 
 
 def _zip_member(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: _Budget
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: Budget
 ) -> Iterator[Member]:
     """The member, readable; or with the fault that opening it showed."""
     try:
@@ -167,7 +181,7 @@ def _size_fault(size: int, packed: int) -> Fault | None:
     return None
 
 
-def _counted(stream: _Reads, budget: _Budget) -> Callable[[int], bytes]:
+def _counted(stream: _Reads, budget: Budget) -> Callable[[int], bytes]:
     """Reading from a member that pays from the budget; damage ends the member only."""
 
     def read(size: int) -> bytes:
@@ -194,7 +208,7 @@ def _compression(head: bytes) -> Callable[[str], Any] | None:
     return None
 
 
-def _tar_members(file: str, budget: _Budget) -> Iterator[Member]:
+def _tar_members(file: str, budget: Budget) -> Iterator[Member]:
     with Path(file).open("rb") as plain:
         unpack = _compression(plain.read(16))
     with unpack(file) if unpack else Path(file).open("rb") as stream:
@@ -209,7 +223,7 @@ def _tar_members(file: str, budget: _Budget) -> Iterator[Member]:
                 yield _tar_member(archive, info, budget)
 
 
-def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, budget: _Budget) -> Member:
+def _tar_member(archive: tarfile.TarFile, info: tarfile.TarInfo, budget: Budget) -> Member:
     fault = _ESCAPE if _escapes(info.name) else _size_fault(info.size, info.size)
     if fault is None and not info.isreg():
         fault = Fault("not_a_file", "The member is a link, device or pipe.")
@@ -228,7 +242,7 @@ class _Forward:
     It also steps back by one byte before a member, and no more.
     """
 
-    def __init__(self, stream: IO[bytes], budget: _Budget) -> None:
+    def __init__(self, stream: IO[bytes], budget: Budget) -> None:
         self.stream, self.budget = stream, budget
         self.at, self.last, self.kept = 0, b"", b""
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from pydicom import dcmread
-
 from endplate.errors import InputError, UnreadableImage
 from endplate.imaging.limits import MAX_FILE_BYTES
+from endplate.imaging.parse import parse_dicom
 from endplate.imaging.quiet import quiet_parsing
+from endplate.imaging.scan_archive import ArchiveStopped, Budget, check_overlap
 from endplate.imaging.tags import items, texts
 
 __all__ = ["StudyFiles", "study_files"]
@@ -32,11 +32,14 @@ class StudyFiles:
         Sorted; paths, or members of the archive.
     archive : zipfile.ZipFile or None
         Where they lie if not on disk.
+    budget : Budget or None
+        What may still be unpacked of the archive.
     """
 
     path: Path
     names: tuple[str, ...]
     archive: zipfile.ZipFile | None = None
+    budget: Budget | None = None
 
     def read(self, name: str) -> bytes:
         """All bytes of a file.
@@ -45,6 +48,8 @@ class StudyFiles:
         ------
         UnreadableImage
             If it cannot be read, or is larger than 1 GiB.
+        InputError
+            If the archive unpacks to far more than its size.
         """
         try:
             if self.archive is None:
@@ -68,9 +73,14 @@ class StudyFiles:
 
     def _member(self, name: str) -> bytes:
         assert self.archive is not None
+        assert self.budget is not None
         # The directory of an archive may lie about sizes: what is inflated is bounded.
         with self.archive.open(name) as member:
-            data = member.read(MAX_FILE_BYTES + 1)
+            data = member.read(min(MAX_FILE_BYTES, max(self.budget.left, 0)) + 1)
+        try:
+            self.budget.spend(len(data))
+        except ArchiveStopped as stopped:
+            raise InputError(f"{self.path}: {stopped}") from stopped
         if len(data) > MAX_FILE_BYTES:
             raise UnreadableImage(f"{name}: inflates to more than the 1 GiB that is read")
         return data
@@ -95,12 +105,21 @@ def study_files(path: Path) -> StudyFiles:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file or folder")
     if zipfile.is_zipfile(path):
-        archive = zipfile.ZipFile(path)
+        archive = _open_zip(path)
         names = sorted(m.filename for m in archive.infolist() if not m.is_dir())
-        return _checked(StudyFiles(path, tuple(names), archive))
+        return _checked(StudyFiles(path, tuple(names), archive, Budget.of(path)))
     if path.name.upper() == "DICOMDIR":
         return _checked(StudyFiles(path, tuple(_of_dicomdir(path))))
     return StudyFiles(path, (str(path),))
+
+
+def _open_zip(path: Path) -> zipfile.ZipFile:
+    try:
+        archive = zipfile.ZipFile(path)
+        check_overlap(archive, path)
+    except (ArchiveStopped, zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:
+        raise UnreadableImage(f"{path}: {error}") from error
+    return archive
 
 
 def _checked(files: StudyFiles) -> StudyFiles:
@@ -126,7 +145,8 @@ def _of_dicomdir(path: Path) -> Iterator[str]:
     """Files that a DICOMDIR refers to and that lie beside it."""
     try:
         with quiet_parsing():
-            records = items(dcmread(path), "DirectoryRecordSequence")
+            directory = parse_dicom(path.read_bytes(), str(path), bare=False)
+            records = items(directory, "DirectoryRecordSequence")
     except Exception as error:  # whatever a damaged file makes the parser do
         raise UnreadableImage(f"{path}: the DICOMDIR is damaged") from error
     for record in records:

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import dcmread, uid
+from pydicom import uid
 from pydicom.dataset import Dataset, FileDataset
 
 from endplate.errors import UnreadableImage
@@ -16,6 +16,7 @@ from endplate.geometry.levels import LEVELS, level_index
 from endplate.imaging.ct.slices import SliceHeader, slice_headers
 from endplate.imaging.ct.volume import MAX_VOXELS, Provenance, Volume
 from endplate.imaging.limits import MAX_FILE_BYTES
+from endplate.imaging.parse import parse_dicom
 from endplate.imaging.quiet import quiet_parsing
 from endplate.imaging.tags import integer, items, text
 
@@ -70,7 +71,7 @@ def read_seg(path: Path) -> tuple[Volume, dict[str, int]]:
         try:
             if path.stat().st_size > MAX_FILE_BYTES:
                 raise UnreadableImage(f"{path}: more than the 1 GiB that is read")
-            ds = dcmread(path, force=True)
+            ds = parse_dicom(path.read_bytes(), str(path))
             if text(ds, "Modality") != "SEG":
                 raise UnreadableImage(f"{path}: is neither NIfTI nor DICOM SEG; expected labels")
             return _read(ds, path)

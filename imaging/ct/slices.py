@@ -1,18 +1,19 @@
 """Headers of CT slices: one for each file, or for each frame of an enhanced file."""
 
-import io
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from pydicom import dcmread, uid
+from pydicom import uid
 from pydicom.dataset import Dataset
 
+from endplate.errors import InputError, UnreadableImage
 from endplate.geometry.landmarks import FloatArray
 from endplate.imaging.ct.files import StudyFiles
 from endplate.imaging.orientation import position_of
+from endplate.imaging.parse import parse_header, parse_header_file
 from endplate.imaging.quiet import quiet_parsing
 from endplate.imaging.tags import integer, items, number, numbers, text, texts
 
@@ -129,16 +130,23 @@ def scan_slices(files: StudyFiles) -> tuple[list[SliceHeader], list[LeftOut]]:
 
 
 def _header(files: StudyFiles, name: str) -> Dataset | None:
-    """Elements before the pixels, None if the file is no DICOM."""
+    """Elements before the pixels, None if the file is no DICOM.
+
+    Raises
+    ------
+    InputError
+        If the archive in which it lies is not to be read any further.
+    """
     head = files.head(name, 512)
     if head[128:132] != b"DICM" and head[:2] != b"\x08\x00":
         return None
     try:
         if files.archive is None:
-            return dcmread(name, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
-        data = io.BytesIO(files.read(name))
-        return dcmread(data, stop_before_pixels=True, force=True, specific_tags=list(_TAGS))
-    except Exception:  # a file that cannot be parsed is not part of the series
+            return parse_header_file(name, _TAGS)
+        return parse_header(files.read(name), _TAGS)
+    except Exception as error:  # a file that cannot be parsed is not part of the series
+        if isinstance(error, InputError) and not isinstance(error, UnreadableImage):
+            raise
         return None
 
 

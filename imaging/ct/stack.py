@@ -1,7 +1,6 @@
 """Slices in order: duplicates, gaps, uneven spacing and gantry tilt; then their voxels."""
 
 import hashlib
-import io
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +8,7 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import dcmread, uid
+from pydicom import uid
 from pydicom.dataset import FileDataset
 from pydicom.encaps import encapsulate, generate_frames
 
@@ -19,6 +18,7 @@ from endplate.imaging.ct.files import StudyFiles
 from endplate.imaging.ct.slices import SliceHeader
 from endplate.imaging.ct.volume import MAX_VOXELS, VoxelArray
 from endplate.imaging.decode import decode_frame
+from endplate.imaging.parse import parse_dicom
 from endplate.imaging.pixelformat import GREY, PIXEL_DATA, PixelFormat, pixel_format
 from endplate.imaging.quiet import quiet_parsing
 from endplate.imaging.tags import raw_bytes
@@ -274,7 +274,7 @@ class _FrameReader:
 
 def _parse(content: bytes, name: str) -> FileDataset:
     try:
-        return dcmread(io.BytesIO(content), force=True)
+        return parse_dicom(content, name)
     except EndplateError:
         raise
     except Exception as error:  # pydicom raises many kinds

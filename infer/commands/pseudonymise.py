@@ -88,13 +88,17 @@ def pseudonymise_export(
 
 def _copy(entry: "Entry", output: Path, pseudonyms: "Pseudonyms") -> None:
     """Write one copy under its new study and instance identifiers."""
-    from pydicom import dcmread
-
+    from endplate.errors import UnreadableImage
+    from endplate.imaging.parse import parse_dicom
     from endplate.imaging.pseudonymise import pseudonymise
     from endplate.imaging.quiet import quiet_parsing
 
+    try:
+        data = Path(entry.file).read_bytes()
+    except OSError as error:  # of this file, not of the folder of copies
+        raise UnreadableImage(f"{entry.path}: {error.strerror}") from error
     with quiet_parsing():
-        hidden = pseudonymise(dcmread(entry.file, force=True), pseudonyms)
+        hidden = pseudonymise(parse_dicom(data, entry.path), pseudonyms)
         folder = output / str(hidden.get("PatientID") or "unknown") / str(hidden.StudyInstanceUID)
         folder.mkdir(parents=True, exist_ok=True)
         hidden.save_as(folder / f"{hidden.SOPInstanceUID}.dcm", enforce_file_format=True)

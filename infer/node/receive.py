@@ -1,6 +1,5 @@
 """The DICOM server of a node: verification and storage, for those who may call."""
 
-import io
 import logging
 import socket
 import ssl
@@ -8,13 +7,13 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from pydicom import dcmread
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification  # type: ignore[attr-defined]
 from pynetdicom.transport import ThreadedAssociationServer
 
 from endplate.errors import InputError
+from endplate.imaging.parse import parse_header
 from endplate.infer.node.remote import check_uid
 from endplate.infer.node.settings import NodeSettings
 
@@ -182,8 +181,8 @@ class StorageServer:
 
 def _identify(event: Event, data: bytes) -> tuple[str, str]:
     """SOP instance and study of a received data set, checked against what was announced."""
-    wanted = ["SOPInstanceUID", "StudyInstanceUID"]
-    head = dcmread(io.BytesIO(data), specific_tags=list(wanted), stop_before_pixels=True)
+    wanted = ("SOPInstanceUID", "StudyInstanceUID")
+    head = parse_header(data, wanted)
     request: Any = event.request
     announced = check_uid(request.AffectedSOPInstanceUID, "SOP instance")
     sop_uid = check_uid(head.get("SOPInstanceUID"), "SOP instance")

@@ -1,17 +1,16 @@
 """Where the films of a C-MOVE arrive."""
 
-import io
 import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pydicom import dcmread
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
 from pynetdicom.transport import ThreadedAssociationServer
 
 from endplate.errors import InputError
+from endplate.imaging.parse import parse_header
 from endplate.infer.node.receive import FILM_CLASSES, SYNTAXES
 from endplate.infer.node.remote import TlsFiles, check_ae_title, check_uid
 
@@ -83,11 +82,7 @@ class FilmReceiver:
     def _on_store(self, event: Event) -> int:
         try:
             data = event.encoded_dataset()
-            head = dcmread(
-                io.BytesIO(data),
-                specific_tags=["SOPInstanceUID", "StudyInstanceUID"],
-                stop_before_pixels=True,
-            )
+            head = parse_header(data, ("SOPInstanceUID", "StudyInstanceUID"))
             sop_uid = check_uid(head.get("SOPInstanceUID"), "SOP instance")
             study_uid = check_uid(head.get("StudyInstanceUID"), "study")
         except Exception:  # whatever a damaged data set makes the parser do

@@ -13,6 +13,7 @@ from pydicom.multival import MultiValue
 
 from endplate.errors import InputError
 from endplate.reports.dicom.charset import UTF_8, choose_character_set
+from endplate.reports.dicom.when import OFFSET
 from endplate.study.reading import Reading
 
 __all__ = ["Film", "film_of"]
@@ -36,8 +37,11 @@ _PATTERNS: Final = {
     "StudyTime": _TIME,
     "PatientBirthDate": _DATE,
     "PatientAge": _AGE,
+    "TimezoneOffsetFromUTC": OFFSET,
 }
-_OPTIONAL: Final = ("PatientAge", "StudyDescription", "IssuerOfPatientID")
+_OPTIONAL: Final = (
+    *("PatientAge", "StudyDescription", "IssuerOfPatientID", "TimezoneOffsetFromUTC"),
+)
 _SPINES: Final = ("CSPINE", "TSPINE", "LSPINE", "SSPINE", "CTSPINE", "TLSPINE", "LSSPINE", "SPINE")
 
 

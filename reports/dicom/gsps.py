@@ -26,8 +26,9 @@ from endplate.reports.dicom.film import Film
 from endplate.reports.dicom.gsps_lines import LineCutter
 from endplate.reports.dicom.gsps_text import TextPlacer
 from endplate.reports.dicom.shell import NOBODY, Shell
-from endplate.reports.dicom.sr import MANUFACTURER, created_at
+from endplate.reports.dicom.sr import MANUFACTURER
 from endplate.reports.dicom.uids import UidMaker
+from endplate.reports.dicom.when import when_read
 from endplate.reports.words import choose_index, find, headlines, label
 from endplate.study.reading import Reading
 
@@ -78,11 +79,12 @@ def build_gsps(
         raise InputError(f"{film.name}: is in colour; a presentation state needs a grey film")
     if not reading.vertebrae:
         raise InputError(f"{film.name}: the reading has no vertebrae that could be drawn")
-    header, created = film.header, created_at(reading)
+    header = film.header
+    created = when_read(reading, header)
     series = uids.make("series of the presentation state")
     state = _shell().around(header, series, uids.make("presentation state"), created)
-    state.PresentationCreationDate = created.strftime("%Y%m%d")
-    state.PresentationCreationTime = created.strftime("%H%M%S")
+    state.PresentationCreationDate = created.day
+    state.PresentationCreationTime = created.time
     state.SpecificCharacterSet = list(film.character_set)
     state.BodyPartExamined = film.body_part
     state.PresentationLUTShape = "INVERSE" if _inverted(film) else "IDENTITY"

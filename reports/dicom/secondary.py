@@ -17,8 +17,9 @@ from endplate.reports.dicom.encode import keep_sequence
 from endplate.reports.dicom.film import Film
 from endplate.reports.dicom.rle import encode_rle
 from endplate.reports.dicom.shell import Shell
-from endplate.reports.dicom.sr import MANUFACTURER, created_at
+from endplate.reports.dicom.sr import MANUFACTURER
 from endplate.reports.dicom.uids import UidMaker
+from endplate.reports.dicom.when import when_read
 from endplate.study.reading import Reading
 
 __all__ = ["build_secondary_capture"]
@@ -39,7 +40,7 @@ def build_secondary_capture(
     """
     header = film.header
     series, instance = uids.make("series of the picture"), uids.make("picture")
-    image = _shell().around(header, series, instance, created_at(reading))
+    image = _shell().around(header, series, instance, when_read(reading, header))
     image.PatientOrientation = header.get("PatientOrientation", [])
     image.BodyPartExamined = film.body_part
     source = content.referred(str(header.SOPClassUID), str(header.SOPInstanceUID))

@@ -6,7 +6,6 @@ from there; what belongs to patient, study, film and reading is set anew in each
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 from io import BytesIO
 from typing import Final
 
@@ -19,6 +18,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 from endplate.reports.dicom.charset import UTF_8
 from endplate.reports.dicom.content import item
 from endplate.reports.dicom.encode import encoded_elements, keep_sequence
+from endplate.reports.dicom.when import When
 
 __all__ = ["NOBODY", "Shell"]
 
@@ -28,7 +28,7 @@ _Elements = dict[BaseTag, DataElement | RawDataElement]
 _OF_FILM: Final = (
     *("StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName", "StudyDescription"),
     *("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex"),
-    *("PatientAge", "StudyInstanceUID", "StudyID"),
+    *("PatientAge", "StudyInstanceUID", "StudyID", "TimezoneOffsetFromUTC"),
 )
 #: Of the object. Not all kinds have a time of their content.
 _OWN: Final = ("SOPInstanceUID", "SeriesInstanceUID")
@@ -88,7 +88,7 @@ class Shell:
         del meta.MediaStorageSOPInstanceUID, meta.FileMetaInformationGroupLength
         self._meta: _Elements = dict(meta.items())
 
-    def around(self, header: Dataset, series: str, instance: str, created: datetime) -> Dataset:
+    def around(self, header: Dataset, series: str, instance: str, created: When) -> Dataset:
         """An object with what it takes over from its film.
 
         Parameters
@@ -97,7 +97,7 @@ class Shell:
             Of the film (`endplate.reports.dicom.film.Film`).
         series, instance : str
             Identifiers of the object.
-        created : datetime
+        created : When
             At which the reading was made, and so the object, whenever it is written.
         """
         out = Dataset()
@@ -106,13 +106,12 @@ class Shell:
             if keyword in header:
                 setattr(out, keyword, str(header[keyword].value or ""))
         out.SOPInstanceUID, out.SeriesInstanceUID = instance, series
-        day, time = created.strftime("%Y%m%d"), created.strftime("%H%M%S")
-        out.InstanceCreationDate, out.InstanceCreationTime = day, time
+        out.InstanceCreationDate, out.InstanceCreationTime = created.day, created.time
         for keyword in self._content_times:
-            setattr(out, keyword, day if keyword.endswith("Date") else time)
+            setattr(out, keyword, created.day if keyword.endswith("Date") else created.time)
         equipment = Dataset()
         equipment.update(self._equipment)
-        equipment.ContributionDateTime = day + time
+        equipment.ContributionDateTime = created.stamp
         keep_sequence(out, _EQUIPMENT, [item(encoded_elements(equipment))])
         out.file_meta = FileMetaDataset()
         out.file_meta.update(self._meta)

@@ -16,7 +16,6 @@ Undefined measures are left out. `readback.read_sr` makes a reading of it again.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import Final
 
@@ -26,7 +25,6 @@ from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from pydicom.dataset import Dataset
 
 from endplate import __version__
-from endplate.errors import InputError
 from endplate.reports.dicom import content
 from endplate.reports.dicom.codes import LOCAL_SCHEME, STANDARD_CODES, Code
 from endplate.reports.dicom.content import OBSERVED, SEPARATE
@@ -37,9 +35,10 @@ from endplate.reports.dicom.sr_context import GroupContext
 from endplate.reports.dicom.sr_groups import measurement_groups
 from endplate.reports.dicom.sr_reading import image_library, reading_group
 from endplate.reports.dicom.uids import UidMaker
+from endplate.reports.dicom.when import when_read
 from endplate.study.reading import Reading
 
-__all__ = ["MANUFACTURER", "build_sr", "created_at"]
+__all__ = ["MANUFACTURER", "build_sr"]
 
 MANUFACTURER: Final = "endplate"
 _SERIES_NUMBER: Final = 9101
@@ -71,7 +70,7 @@ def build_sr(
     """
     series, instance = uids.make("series of the report"), uids.make("report")
     frame = _frame()
-    document = frame.shell.around(film.header, series, instance, created_at(reading))
+    document = frame.shell.around(film.header, series, instance, when_read(reading, film.header))
     keep_sequence(document, "CurrentRequestedProcedureEvidenceSequence", [_evidence(film.header)])
     context = GroupContext(reading, film, uids, time_point)
     groups = b"".join((reading_group(context), *measurement_groups(context)))
@@ -174,16 +173,6 @@ def _evidence(header: Dataset) -> bytes:
     study = content.element(0x1115, b"SQ", content.item(series), 0x0008)
     study += content.element(0x000D, b"UI", str(header.StudyInstanceUID), 0x0020)
     return content.item(study)
-
-
-def created_at(reading: Reading) -> datetime:
-    """The time of a reading, as its clock showed it."""
-    try:
-        return datetime.fromisoformat(reading.created).replace(tzinfo=None)
-    except ValueError as error:
-        raise InputError(
-            f"reading {reading.id}: created is {reading.created!r}; expected an ISO 8601 time"
-        ) from error
 
 
 def _observers(reading: Reading, uids: UidMaker) -> Iterator[bytes]:

@@ -202,9 +202,9 @@ def test_nested_sequences_do_not_overflow(read: Reader) -> None:
 
 
 def test_deflate_bomb_is_bounded(read: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
-    from endplate.imaging import dicom
+    from endplate.imaging import parse
 
-    monkeypatch.setattr(dicom, "MAX_FILE_BYTES", 5000)
+    monkeypatch.setattr(parse, "MAX_FILE_BYTES", 5000)
     with pytest.raises(UnreadableImage, match="inflates to more"):
         read(dicom_bytes(film(), uid.DeflatedExplicitVRLittleEndian))
 
