@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from endplate.errors import EndplateError, InputError, UnreadableImage
+from endplate.errors import EndplateError, InputError, UnreachableFile, UnreadableImage
 from endplate.geometry.calibration import UNCALIBRATED
 from endplate.imaging.calibrate import Pair, check_user_spacing
 from endplate.imaging.limits import MAX_FILE_BYTES
@@ -123,10 +123,12 @@ def _read_bytes(path: Path, shown: str) -> bytes:
             )
         return path.read_bytes()
     except FileNotFoundError:
-        raise InputError(f"{shown}: there is no such file") from None
+        raise UnreachableFile(f"{shown}: there is no such file") from None
     except PermissionError:
-        raise InputError(f"{shown}: no permission to read the file") from None
-    except (OSError, ValueError) as error:
+        raise UnreachableFile(f"{shown}: no permission to read the file") from None
+    except OSError as error:
+        raise UnreachableFile(f"{shown}: cannot be opened ({_one_line(error)})") from None
+    except ValueError as error:  # such as a path with a zero byte
         raise InputError(f"{shown}: cannot be opened ({_one_line(error)})") from None
 
 

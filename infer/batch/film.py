@@ -16,13 +16,20 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from endplate.errors import EndplateError, UnreadableImage
+from endplate.errors import EndplateError, UnreachableFile, UnreadableImage
 from endplate.imaging.pseudonyms import Pseudonyms
 from endplate.imaging.radiograph import Radiograph
 from endplate.imaging.read import read_radiograph
 from endplate.infer.batch.results import FilmResults, hidden_sha256
 from endplate.infer.batch.sink import CannotWrite, Sink, open_sink
-from endplate.infer.batch.task import NOT_WRITTEN, CellSetup, Outcome, Task, result_name
+from endplate.infer.batch.task import (
+    NOT_WRITTEN,
+    UNREACHABLE,
+    CellSetup,
+    Outcome,
+    Task,
+    result_name,
+)
 from endplate.reports.canvas import Picture
 from endplate.reports.overlay import draw_overlay
 from endplate.reports.reading_json import reading_text
@@ -103,8 +110,7 @@ class FilmWorker:
         except CannotWrite as error:
             return Outcome(task.number, None, NOT_WRITTEN, str(error))
         except EndplateError as error:
-            code = "unreadable_image" if isinstance(error, UnreadableImage) else "unusable"
-            return Outcome(task.number, None, code, _sentence(str(error), task))
+            return Outcome(task.number, None, _code_of(error), _sentence(str(error), task))
         except Exception as error:  # one film must not cost the others their result
             text = _sentence(f"{type(error).__name__}: {error}", task)
             return Outcome(task.number, None, "internal_error", f"Unexpected {text}")
@@ -176,6 +182,12 @@ class FilmWorker:
             )
         identifier = str(uuid.uuid5(_NAMESPACE, name))
         return replace(reading, id=identifier, created=self.setup.created, source=source)
+
+
+def _code_of(error: EndplateError) -> str:
+    if isinstance(error, UnreachableFile):
+        return UNREACHABLE
+    return "unreadable_image" if isinstance(error, UnreadableImage) else "unusable"
 
 
 def _sentence(text: str, task: Task) -> str:

@@ -16,7 +16,7 @@ from typing import Any, Final
 from endplate.errors import InputError
 from endplate.imaging.scan import ScanPosition
 from endplate.imaging.scan_entry import Entry, Fault
-from endplate.infer.batch.task import Outcome, Task
+from endplate.infer.batch.task import UNREACHABLE, Outcome, Task
 
 __all__ = ["Journal", "Line"]
 
@@ -196,7 +196,8 @@ class Journal:
         if outcome.film is not None:
             given = outcome.film["dicom"]
         else:
-            given = {"asked": list(kinds), "written": [], "note": outcome.sentence}
+            asked = [] if outcome.code == UNREACHABLE else list(kinds)
+            given = {"asked": asked, "written": [], "note": outcome.sentence}
         before = film.get("dicom", {"asked": [], "written": []})
         for name in ("asked", "written"):
             given[name] = sorted({*before[name], *given[name]})
@@ -233,6 +234,25 @@ class Journal:
                 " WHERE number = ? AND instance <> ''))",
                 (outcome.number,),
             )
+
+    def try_unreachable_again(self) -> None:
+        """Films whose files could not be reached wait again, unless a copy was read instead."""
+        rows = self._db.execute(
+            "SELECT number, instance FROM entry WHERE state = 'failed' AND code = ?"
+            " ORDER BY number",
+            (UNREACHABLE,),
+        ).fetchall()
+        with self._db:
+            for number, instance in rows:
+                (others,) = self._db.execute(
+                    "SELECT count(*) FROM entry WHERE instance = ? AND instance <> ''"
+                    " AND state IN ('read', 'waiting')",
+                    (instance,),
+                ).fetchone()
+                self._db.execute(
+                    "UPDATE entry SET state = ?, code = '', sentence = '' WHERE number = ?",
+                    ("copy" if others else "waiting", number),
+                )
 
     def counts(self) -> Counter[str]:
         """Number of files by state."""

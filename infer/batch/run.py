@@ -131,6 +131,7 @@ class _Run:
         """All parts; each takes up what an earlier call left."""
         begun = datetime.now(UTC)
         setup = self._setup(begun)
+        self.journal.try_unreachable_again()
         # Before the scan, so that missing networks are told at once.
         self.local = LocalEngine(setup, self.options.worker_count if self._here else 1)
         unread = not self.journal.about("scanned") or self.journal.counts()["waiting"] > 0

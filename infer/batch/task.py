@@ -3,11 +3,23 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
-__all__ = ["FAILURES", "NOT_WRITTEN", "CellSetup", "Outcome", "Task", "result_name"]
+__all__ = [
+    "FAILURES",
+    "NOT_WRITTEN",
+    "UNREACHABLE",
+    "CellSetup",
+    "Outcome",
+    "Task",
+    "result_name",
+]
+
+#: Code of a film whose file could not be reached. It is tried again when the batch goes on.
+UNREACHABLE: Final = "unreachable"
 
 #: Codes of films that were to be read and could not be, with what they say.
 FAILURES: Final = {
     "unreadable_image": "The file is damaged, or of a kind that is not read.",
+    UNREACHABLE: "The file could not be reached; --resume tries again.",
     "unusable": "Something in the file cannot be used.",
     "timeout": "Reading it took longer than the limit.",
     "memory": "Reading it took more memory than the limit.",

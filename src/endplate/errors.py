@@ -3,6 +3,7 @@
 EndplateError
 |-- InputError            a file, a tag or a value from outside cannot be used
 |   |-- UnreadableImage   the file is no image that can be decoded
+|   |-- UnreachableFile   the operating system does not give the file
 |   `-- AnnotationError   a landmark file breaks its format
 |-- UnknownName           a level, measure, option or provider that does not exist
 |-- GeometryError         landmarks from which nothing can be measured
@@ -18,6 +19,7 @@ __all__ = [
     "InputError",
     "MissingDependency",
     "UnknownName",
+    "UnreachableFile",
     "UnreadableImage",
 ]
 
@@ -32,6 +34,10 @@ class InputError(EndplateError):
 
 class UnreadableImage(InputError):
     """The file is not an image that can be decoded."""
+
+
+class UnreachableFile(InputError):
+    """A file is not there, or the operating system does not give it: that may change."""
 
 
 class AnnotationError(InputError):

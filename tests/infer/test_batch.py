@@ -14,6 +14,7 @@ import pytest
 
 from endplate.errors import InputError, UnknownName
 from endplate.imaging.pseudonyms import Pseudonyms
+from endplate.infer.batch.journal import Journal
 from endplate.infer.batch.options import BatchOptions
 from endplate.infer.batch.outputs import BatchResult
 from endplate.infer.batch.run import run_batch
@@ -142,6 +143,40 @@ def test_killed_and_resumed_gives_the_same(tmp_path: Path) -> None:
     with open_store(tmp_path / "chaos" / "store.sqlite") as store:
         chosen = [f.reading.id for f in store.readings(chosen=True)]
     assert len(chosen) == len(set(chosen))
+
+
+@pytest.mark.usefixtures("reader_on_path")
+def test_films_out_of_reach_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A drive that was gone for a while; of one film a copy was read meanwhile."""
+    root, away = tmp_path / "export", tmp_path / "away"
+    root.mkdir()
+    away.mkdir()
+    for name, number in (("a", 1), ("b", 2), ("b-copy", 2), ("c", 3)):
+        (root / name).write_bytes(film(number))
+    (root / "d").write_bytes(film(4)[:2000])
+    gone = ("a", "b")
+    record_scan = Journal.record_scan
+
+    def then_gone(self: Journal, *scanned: Any) -> None:
+        record_scan(self, *scanned)
+        for name in gone:
+            (root / name).rename(away / name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "record_scan", then_gone)
+        first = run(root, tmp_path / "out", workers=1)
+    codes = {r["path"]: r["code"] for r in table(tmp_path / "out" / "rejects.csv")}
+    assert codes == {"a": "unreachable", "b": "unreachable", "d": "unreadable_image"}
+    assert (first.counts["failed"], first.exit_status) == (3, 1)
+    for name in gone:
+        (away / name).rename(root / name)
+    again = run(root, tmp_path / "out", workers=1, resume=True)
+    rejects = {r["path"]: r["outcome"] for r in table(tmp_path / "out" / "rejects.csv")}
+    assert rejects == {"b": "duplicate", "d": "failed"}
+    assert [f["path"] for f in table(tmp_path / "out" / "films.csv")] == ["a", "b-copy", "c"]
+    assert sum(again.counts.values()) == again.files == 5
 
 
 @pytest.mark.usefixtures("reader_on_path")
