@@ -28,7 +28,6 @@ __all__ = [
     "Edit",
     "Snapped",
     "calibration_of",
-    "changes_between",
     "mark_reasons",
     "marks_of",
     "measure_edit",
@@ -74,6 +73,8 @@ class Edit:
         Of a CT: how its bodies stand in space.
     factors : mapping
         On the standard errors of measures, as in the reading that the edit starts from.
+    places : tuple of (int or None)
+        For each vertebra its place in that reading; None if it was not there.
     """
 
     vertebrae: tuple[Vertebra, ...]
@@ -83,6 +84,7 @@ class Edit:
     position: str | None = None
     spatial: tuple[Measurement, ...] = ()
     factors: Mapping[str, float] = field(default_factory=dict)
+    places: tuple[int | None, ...] = ()
 
 
 def read_edit(record: Record, base: Reading, snapped: Snapped, slab: Slab | None = None) -> Edit:
@@ -111,6 +113,7 @@ def read_edit(record: Record, base: Reading, snapped: Snapped, slab: Slab | None
         raise record.fail("vertebrae", len(items), f"at most {_MOST_BODIES} bodies")
     size = (base.source.columns, base.source.rows)
     bodies = [_vertebra(item, base, snapped, size, slab) for item in items]
+    order = sorted(range(len(bodies)), key=lambda i: level_index(bodies[i].level))
     levels = [v.level for v in bodies]
     twice = sorted({x for x in levels if levels.count(x) > 1}, key=level_index)
     if twice:
@@ -118,13 +121,14 @@ def read_edit(record: Record, base: Reading, snapped: Snapped, slab: Slab | None
     fractured = {i.choice("level", LEVELS) for i in items if i.boolean("fractured", default=False)}
     spacing = record.spacing("spacing_mm")
     return Edit(
-        tuple(sorted(bodies, key=lambda v: level_index(v.level))),
+        tuple(bodies[i] for i in order),
         base.calibration if spacing is None else Calibration(spacing, "fiducial"),
         tuple(sorted(fractured, key=level_index)),
         record.choice("index_level", LEVELS, default=None),
         record.choice("position", POSITIONS, default=None),
         spatial_of(bodies, base, slab),
         factors_of(base),
+        tuple(_place(items[i]) for i in order),
     )
 
 
@@ -220,38 +224,6 @@ def measurements_to_wire(measurements: Sequence[Measurement]) -> list[dict[str, 
     return [measurement_to_dict(m) for m in measurements if math.isfinite(m.value)]
 
 
-def changes_between(base: Reading, edit: Edit) -> dict[str, Any]:
-    """What an edit changed, for the audit trail."""
-    old = {v.level: v for v in base.vertebrae}
-    new = {v.level: v for v in edit.vertebrae}
-    moved: dict[str, float] = {}
-    for level in old.keys() & new.keys():
-        apart = np.hypot(*(old[level].points - new[level].points).T)
-        far = float(np.nanmax(apart)) if np.isfinite(apart).any() else 0.0
-        seen = np.isfinite(old[level].points) != np.isfinite(new[level].points)
-        if far > _MOVED or seen.any():
-            moved[level] = round(far, 2)
-    marks = [
-        f"{level} {name}: {'yes' if getattr(new[level], name) else 'no'}"
-        for level in sorted(old.keys() & new.keys(), key=level_index)
-        for name in ("hardware", "cement")
-        if getattr(old[level], name) != getattr(new[level], name)
-    ]
-    fractured, index = marks_of(base)
-    return {
-        "moved_px": dict(sorted(moved.items(), key=lambda item: level_index(item[0]))),
-        "added": sorted(new.keys() - old.keys(), key=level_index),
-        "removed": sorted(old.keys() - new.keys(), key=level_index),
-        "marks": marks,
-        "fractured": list(edit.fractured) if fractured != edit.fractured else None,
-        "index_level": edit.index_level if index != edit.index_level else None,
-        "position": edit.position if edit.position != base.source.position else None,
-        "spacing_mm": list(edit.calibration.spacing_mm)
-        if edit.calibration != base.calibration and edit.calibration.spacing_mm
-        else None,
-    }
-
-
 def _plain(value: float) -> float | None:
     return round(float(value), 4) if math.isfinite(value) else None
 
@@ -293,6 +265,12 @@ def _vertebra(
         cement,
         places_of(record, points, origin.points_mm, moved, slab),
     )
+
+
+def _place(record: Record) -> int | None:
+    """Place in the base reading of a body that came from there, once `_origin` has checked it."""
+    text = record.text("origin", default="")
+    return int(text[1:]) if text.startswith("r") else None
 
 
 def _origin(record: Record, base: Reading, snapped: Snapped) -> Vertebra | None:

@@ -13,9 +13,9 @@ from endplate.checked import Record
 from endplate.errors import InputError
 from endplate.reports.reading_json import reading_text
 from endplate.review.audit import AuditTrail
+from endplate.review.changes import changes_between
 from endplate.review.editing import (
     Edit,
-    changes_between,
     mark_reasons,
     measure_edit,
 )

@@ -216,6 +216,8 @@ export default {
   did_sign: "signed: {verdict}",
   did_export: "exported: {kind}",
   moved: "moved {levels}",
+  renamed_levels: "renamed {levels}",
+  spacing_short: "Pixel spacing",
   added_levels: "added {levels}",
   removed_levels: "removed {levels}",
   audit_broken: "The audit trail was changed by something else at line {n}.",

@@ -216,6 +216,8 @@ export default {
   did_sign: "a signé : {verdict}",
   did_export: "a exporté : {kind}",
   moved: "déplacé {levels}",
+  renamed_levels: "renommé {levels}",
+  spacing_short: "Taille du pixel",
   added_levels: "ajouté {levels}",
   removed_levels: "supprimé {levels}",
   audit_broken: "Le journal d’audit a été modifié par ailleurs à la ligne {n}.",

@@ -11,6 +11,10 @@ import { Worklist } from "./worklist.js";
 
 const KEPT_FILMS = 4;
 
+function here() {
+  return location.hash || "#/";
+}
+
 class App {
   constructor(session) {
     this.session = session;
@@ -44,16 +48,24 @@ class App {
   }
 
   async route() {
-    const wanted = location.hash || "#/";
     if (this.returning) {
       this.returning = false;
       return;
     }
-    if (this.current?.dirty && wanted !== this.shown && !(await this.mayLeave())) {
-      this.returning = true;
-      location.hash = this.shown;
-      return;
+    if (this.current?.dirty) {
+      if (this.asking || here() === this.shown) return;
+      this.asking = true;
+      const leave = await this.mayLeave();
+      this.asking = false;
+      // forward again while the question stood: nothing was left
+      if (here() === this.shown) return;
+      if (!leave) {
+        this.returning = true;
+        location.hash = this.shown;
+        return;
+      }
     }
+    const wanted = here();
     const [, kind, key] = wanted.split("/");
     if (this.page.firstChild) this.current?.close?.();
     const before = this.shown;

@@ -138,14 +138,32 @@ function markText(text) {
   return found ? `${found[1]} ${t(found[2])}: ${t(found[3])}` : text;
 }
 
-function changesText(a) {
+// Lines of earlier versions hold the new value only.
+function changeText(name, change) {
+  const one = (value) => {
+    if (value === null || (Array.isArray(value) && !value.length)) return "–";
+    if (name === "position") return t(`position_${value}`);
+    if (name === "spacing_mm") return `${value.map((v) => v.toPrecision(3)).join(" × ")} mm`;
+    return Array.isArray(value) ? value.join(", ") : value;
+  };
+  if (typeof change === "object" && "after" in change) return `${one(change.before)} → ${one(change.after)}`;
+  return one(change);
+}
+
+export function changesText(a) {
   if (!a.changes) return "";
   const parts = [];
   const moved = Object.entries(a.changes.moved_px).map(([level, px]) => `${level} (${px} px)`);
   if (moved.length) parts.push(t("moved", { levels: moved.join(", ") }));
+  const renamed = Object.entries(a.changes.renamed || {}).map(([old, level]) => `${old} → ${level}`);
+  if (renamed.length) parts.push(t("renamed_levels", { levels: renamed.join(", ") }));
   if (a.changes.added.length) parts.push(t("added_levels", { levels: a.changes.added.join(", ") }));
   if (a.changes.removed.length) parts.push(t("removed_levels", { levels: a.changes.removed.join(", ") }));
   parts.push(...a.changes.marks.map(markText));
+  for (const name of ["fractured", "index_level", "position", "spacing_mm"]) {
+    const change = a.changes[name];
+    if (change) parts.push(`${t(name === "spacing_mm" ? "spacing_short" : name)}: ${changeText(name, change)}`);
+  }
   if (a.note) parts.push(`“${a.note}”`);
   return parts.join("; ");
 }

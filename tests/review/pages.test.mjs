@@ -13,6 +13,7 @@ const en = (await import(at("en.js"))).default;
 const fr = (await import(at("fr.js"))).default;
 const { arrange } = await import(at("arrange.js"));
 const words = await import(at("words.js"));
+const { changesText } = await import(at("panels.js"));
 const { SignBar, signedAs } = await import(at("signbar.js"));
 
 const REGULAR = ["C7", ...Array.from({ length: 12 }, (_, i) => `T${i + 1}`), "L1", "L2", "L3", "L4", "L5", "S1"];
@@ -242,4 +243,24 @@ test("a verdict or a note that is not signed is a change", () => {
   fields["#note"].value = "T6 doubtful";
   fields["#verdict"].value = "rejected";
   assert.equal(bar.dirty, true);
+});
+
+test("the trail says what was cleared, and lines of earlier versions too", () => {
+  words.setLanguage("en");
+  const none = { moved_px: {}, renamed: {}, added: [], removed: [], marks: [], fractured: null, index_level: null, position: null, spacing_mm: null };
+  assert.equal(changesText({ changes: none }), "");
+  const changes = {
+    ...none,
+    renamed: { L1: "T12" },
+    fractured: { before: [], after: ["L1", "L2"] },
+    index_level: { before: "L1", after: null },
+    position: { before: null, after: "supine" },
+    spacing_mm: { before: null, after: [0.143, 0.143] },
+  };
+  assert.equal(
+    changesText({ changes, note: "why" }),
+    "renamed L1 → T12; Fracture: – → L1, L2; Index level: L1 → –; Position: – → supine; Pixel spacing: – → 0.143 × 0.143 mm; “why”"
+  );
+  const { renamed, ...before } = none;
+  assert.equal(changesText({ changes: { ...before, index_level: "L1", fractured: ["L1"] } }), "Fracture: L1; Index level: L1");
 });

@@ -142,6 +142,51 @@ def settled(page):
     page.wait_for_function("!endplate.current.measuring.asking")
 
 
+def test_back_and_forward_again_lose_no_edit(chromium, served):
+    """Forward while the page asks whether to leave: nothing was left."""
+    _, enter = served
+    page = chromium.new_context(bypass_csp=True).new_page()
+    enter(page)
+    page.keyboard.press("Enter")
+    page.wait_for_selector(OPENED, state="attached")
+    page.evaluate("""() => {
+        const viewer = endplate.current;
+        const doc = structuredClone(viewer.doc);
+        doc.vertebrae[0].points[0][0] += 7;
+        viewer.commit(doc);
+    }""")
+    edit = "[endplate.current.key, endplate.current.doc.vertebrae.map((v) => v.points)]"
+    edited = page.evaluate(edit)
+    for answer in ("leave", ""):
+        page.evaluate("history.back()")
+        page.wait_for_selector("dialog[open]")
+        page.evaluate("history.forward()")
+        page.wait_for_function("location.hash.startsWith('#/film')")
+        page.click(f'dialog button[value="{answer}"]')
+        page.wait_for_selector("dialog", state="detached")
+        assert page.evaluate(edit) == edited
+        assert page.evaluate("endplate.current.dirty")
+    page.evaluate("history.back()")
+    page.click('dialog button[value=""]')
+    page.wait_for_function("location.hash.startsWith('#/film')")
+    assert page.evaluate(edit) == edited
+    page.evaluate("history.back()")
+    page.click('dialog button[value="leave"]')
+    page.wait_for_selector("body[data-ready=list]", state="attached")
+
+
+def test_a_small_screen_shows_the_whole_list(chromium, served):
+    _, enter = served
+    viewport = {"width": 1024, "height": 768}
+    page = chromium.new_context(viewport=viewport, bypass_csp=True).new_page()
+    enter(page)
+    for name in (".top", ".list", ".list-row >> nth=0", ".list-bar", "#language"):
+        box = page.locator(name).first.bounding_box()
+        assert box["x"] >= 0, name
+        assert box["x"] + box["width"] <= 1024, name
+    assert page.locator(".research").is_visible()
+
+
 def test_correct_and_sign(chromium, served):
     desk, enter = served
     context = chromium.new_context(

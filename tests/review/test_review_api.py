@@ -11,6 +11,7 @@ import pytest
 
 from endplate.datasets.coco import load_films
 from endplate.geometry.landmarks import Vertebra
+from endplate.geometry.levels import LEVELS
 from endplate.geometry.measure import measure
 from endplate.reports.reading_json import read_reading, reading_schema, write_reading
 from endplate.review.audit import AuditTrail
@@ -142,8 +143,38 @@ def test_signing_makes_a_new_reading(browser, results):
     assert [r["kind"] for r in history["readings"]] == ["person", "model"]
     changes = history["audit"][0]["changes"]
     assert changes["moved_px"] == {edit["vertebrae"][0]["level"]: 4.0}
-    assert changes["position"] == "supine"
+    level = edit["index_level"]
+    assert changes["position"] == {"before": film["position"], "after": "supine"}
+    assert changes["fractured"] == {"before": [], "after": [level]}
+    assert changes["index_level"] == {"before": None, "after": level}
+    assert changes["marks"] == [f"{edit['vertebrae'][2]['level']} cement: yes"]
+    assert (changes["renamed"], changes["spacing_mm"]) == ({}, None)
     assert browser.films()[-1]["key"] == key
+
+
+def test_the_trail_tells_names_from_places_and_what_was_cleared(browser):
+    """A column that was named anew has not moved; an index level that was taken back shows."""
+    key, film = open_film(browser)
+    edit = wire(film)
+    edit["index_level"] = edit["vertebrae"][0]["level"]
+    sign(browser, key, edit)
+    again = wire(browser.get(f"/api/films/{key}").json())
+    old = [v["level"] for v in again["vertebrae"]]
+    new = [LEVELS[LEVELS.index(level) - 1] for level in old]
+    for body, level in zip(again["vertebrae"], new, strict=True):
+        body["level"] = level
+    lost = again["vertebrae"].pop()
+    placed = {**again["vertebrae"][0], "origin": None, "level": old[-1]}
+    placed["points"] = [p and [p[0] + 30, p[1] + 900] for p in lost["points"]]
+    again["vertebrae"].append(placed)
+    again["index_level"] = None
+    sign(browser, key, again)
+    changes = browser.get(f"/api/films/{key}/history").json()["audit"][0]["changes"]
+    assert changes["moved_px"].keys() == {old[-1]}
+    assert changes["renamed"] == dict(zip(old[:-1], new[:-1], strict=True))
+    assert (changes["added"], changes["removed"]) == ([], [])
+    assert changes["index_level"] == {"before": edit["index_level"], "after": None}
+    assert changes["position"] is None
 
 
 def test_a_second_reader_meets_a_conflict(make):
