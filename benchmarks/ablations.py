@@ -46,6 +46,8 @@ BASE = "refiner.channels=[20,32,48,64,96] refiner.width=40"
 WIDE = "refiner.channels=[30,48,72,96,144] refiner.width=60"
 
 
+#: Rows of ``benchmarks/recipe.py``, which stay as they are.
+COMPUTE = "compute"
 SIMULATED = "simulated films only"
 LONGER = "600 steps on real films"
 
@@ -118,8 +120,8 @@ READINGS: Final = {
 class TorchNetwork:
     """A checkpoint that answers like an exported network."""
 
-    def __init__(self, checkpoint: Path) -> None:
-        self.model, self.metadata = load_checkpoint(checkpoint)
+    def __init__(self, checkpoint: Path, *averaged_with: Path) -> None:
+        self.model, self.metadata = load_checkpoint(checkpoint, averaged_with)
 
     metadata: ModelMetadata
 
@@ -300,6 +302,7 @@ def collect(folder: Path, result: Path) -> None:
         for readings, group, name in wanted_rows:
             kept = [r for r in before if (r["group"], r["name"]) == (group, name)]
             rows += _rows(variant, own, readings, group, name) or kept
+    rows += [r for r in before if r["group"] == COMPUTE]
     wanted = {"steps": STEPS, "batch": BATCH, "crops": STEPS * BATCH, "folds": list(FOLDS)}
     result.parent.mkdir(parents=True, exist_ok=True)
     result.write_text(json.dumps({**wanted, "rows": rows}, indent=1) + "\n")

@@ -23,6 +23,7 @@ _TITLES: Final = {
     "start": "what the first half of the training was on",
     "width": "width of the network",
     "resolution": "size of a crop (128 pixels: 600 steps on real films, above)",
+    "compute": "the whole recipe (`endplate recipe`), step after step",
     "labels": "more labels, more networks (one: 600 steps on real films, above)",
 }
 #: The recipe that the rows of every group differ from, by its overrides.
