@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from pydicom import dcmread
 from pydicom.dataset import Dataset
 
 from endplate.errors import EndplateError, InputError
@@ -18,7 +19,6 @@ from endplate.geometry.calibration import Calibration
 from endplate.geometry.landmarks import Vertebra
 from endplate.geometry.levels import LEVELS, POINTS
 from endplate.geometry.measurement import Measurement
-from endplate.imaging.parse import parse_dicom
 from endplate.reports.dicom.codes import (
     LOCAL_SCHEME,
     POINT_CODES,
@@ -106,7 +106,7 @@ def read_sr(path: str | Path) -> Reading:
     """
     path = Path(path)
     try:
-        document = parse_dicom(path.read_bytes(), path.name, bare=False)
+        document = dcmread(path)
     except Exception as error:  # whatever a damaged file makes the parser do
         raise InputError(f"{path.name}: is no DICOM file that can be read ({error})") from error
     return reading_of_sr(document, path.name)
