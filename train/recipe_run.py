@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from endplate.datasets.ct_simulator.api import read_pairs
 from endplate.datasets.film_set import UNFINISHED
 from endplate.errors import EndplateError, InputError
+from endplate.train.config import TrainConfig, compose_config
 from endplate.train.recipe import ALL, Job, RecipeConfig, folder_of, plan
 
 __all__ = ["RecipeFailed", "run_recipe"]
@@ -54,10 +56,14 @@ def run_recipe(config: RecipeConfig, resolved: Mapping[str, Any], every_s: float
     RecipeFailed
         If a job fails; the others are stopped, and go on when the recipe is called again.
     InputError
-        If the folder holds another recipe.
+        If the folder holds another recipe, or a training could not run: an override that names
+        nothing, or films that are not there.
     """
     jobs = plan(config)
     out = Path(config.out)
+    _check_trainings(jobs, out / "films")
+    if config.cts:
+        read_pairs(config.cts)
     state = _State(out, {k: v for k, v in resolved.items() if k not in _FREE})
     todo = [job for job in jobs if not state.is_done(job)]
     print(f"{len(jobs)} jobs, {len(jobs) - len(todo)} of them done; logs in {out / 'logs'}")
@@ -68,6 +74,24 @@ def run_recipe(config: RecipeConfig, resolved: Mapping[str, Any], every_s: float
     if any(job.name == "evaluate" for job in jobs) and ALL in config.folds:
         shutil.copyfile(fitted, weights / fitted.name)
     return weights if ALL in config.folds else out / "folds"
+
+
+def _check_trainings(jobs: Sequence[Job], made: Path) -> None:
+    """Miss now what a training would miss after an hour; films below `made` are still to come."""
+    for job in jobs:
+        if job.arguments[0] != "train":
+            continue
+        training, _ = compose_config("train", TrainConfig, list(job.arguments[1:]))
+        for one in training.sets.values():
+            if training.task == "refiner" and not one.annotations:
+                continue  # films without bodies, which it leaves out
+            for text in (one.annotations, one.exact, one.images):
+                path = Path(text)
+                if text and not path.exists() and not path.is_relative_to(made):
+                    raise InputError(
+                        f"{path}: not there, but needed by the films {one.name} of {job.name};"
+                        " set data=FOLDER or ENDPLATE_DATA, or leave the set out (docs/training.md)"
+                    )
 
 
 class _State:

@@ -1,6 +1,7 @@
 """The whole recipe: its jobs, and a tiny one from nothing to a network."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,25 @@ def test_from_nothing_to_a_network_and_not_twice(tmp_path, film_set, capsys):
     assert capsys.readouterr().out.splitlines()[0].startswith("5 jobs, 5 of them done")
     with pytest.raises(InputError, match="another scale"):
         recipe([*command, "scale=0.002"])
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("data=nowhere", "nowhere/lumbar-laterals/annotations.json: not there"),
+        ('steps.refiner-last-2.settings=["loop.stepz=4"]', "stepz"),
+        ("cts=nowhere.json", "nowhere.json"),
+    ],
+)
+def test_what_would_fail_later_is_said_at_once(tmp_path, film_set, override, said):
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "lumbar-laterals").symlink_to(film_set)
+    wanted = ["mixed=no_whole_spine", "~weights.detector"]
+    command = [f"data={data}", f"out={tmp_path / 'run'}", *wanted]
+    with pytest.raises(InputError, match=re.escape(said)):
+        recipe([*command, override])
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_job_that_fails_stops_the_others_and_says_why(tmp_path, monkeypatch):
