@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import threading
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -34,7 +35,7 @@ class AuditTrail:
         self._lock = threading.Lock()
         self._lines: list[dict[str, Any]] = []
         self._last = _START
-        #: Number of the first line that does not fit the one before it, 0 if all do.
+        #: Number of the first line that does not fit the one before it, or lacks; 0 if all fit.
         self.broken_at = 0
         if path.exists():
             self._load()
@@ -75,6 +76,16 @@ class AuditTrail:
         with self._lock:
             chosen = [x for x in self._lines if film is None or x.get("film") == film]
         return chosen[::-1]
+
+    def expect(self, readings: Iterable[str]) -> None:
+        """Signed readings that exist, of which each must have its line.
+
+        The hashes do not tell when the last lines were taken out; a signature without its line
+        does, and is noted as broken after the last line.
+        """
+        signed = {x.get("reading") for x in self._lines if x.get("action") == "sign"}
+        if not self.broken_at and not set(readings) <= signed:
+            self.broken_at = len(self._lines) + 1
 
     def _load(self) -> None:
         try:

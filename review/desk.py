@@ -61,6 +61,7 @@ class Desk:
     ) -> None:
         self.library, self.shelf, self.assistant = library, shelf, assistant
         self.audit = AuditTrail(library.own / "audit.jsonl")
+        self.audit.expect(path.stem for path in (library.own / "readings").glob("*.json"))
         self.signer = Signer(library, self.audit)
         self.study = BlindedStudy(library, plan, self.audit) if plan is not None else None
         self.placer = Placer(assistant, shelf)

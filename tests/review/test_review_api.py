@@ -347,6 +347,19 @@ def test_a_changed_audit_trail_shows(tmp_path):
     assert AuditTrail(path).broken_at == 2
 
 
+def test_a_signature_without_its_line_shows(make, results):
+    """The last lines of the trail can be taken out without breaking a hash."""
+    desk, door, app = make()
+    browser = Browser(app, door, "anna")
+    key, film = open_film(browser)
+    sign(browser, key, wire(film))
+    assert make()[0].audit.broken_at == 0
+    path = results / "review" / "audit.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    desk, _, _ = make()
+    assert desk.audit.broken_at == len(desk.audit.lines()) + 1 == 1
+
+
 def test_a_film_without_a_vertebra_is_rejected_or_not_signed(browser):
     key, film = open_film(browser)
     edit = {**wire(film), "vertebrae": []}
