@@ -1,11 +1,11 @@
-"""What each step of the whole recipe brings: ``python -P benchmarks/recipe.py runs/recipe``.
+"""What each step of the whole recipe brings: ``python benchmarks/recipe.py runs/recipe``.
 
 Judges the refiners that ``endplate recipe`` left behind, step after step, on films of subjects that
 they were not trained on, as ``benchmarks/ablations.py`` judges its own; puts the rows into
 ``docs/accuracy/ablations.json``, beside those.
 
     endplate recipe 'folds=[0,1,2,3,4]' out=runs/recipe
-    python -P benchmarks/recipe.py runs/recipe --data $ENDPLATE_DATA
+    python benchmarks/recipe.py runs/recipe --data $ENDPLATE_DATA
 """
 
 import argparse

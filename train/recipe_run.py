@@ -1,12 +1,15 @@
 """Running the jobs of a recipe: some at once, each in its own process, going on after a stop."""
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -21,6 +24,7 @@ __all__ = ["RecipeFailed", "run_recipe"]
 
 _START: Final = "import sys; from endplate.infer.cli import main; sys.exit(main())"
 _STATE: Final = "recipe.json"
+_LOCK: Final = "recipe.lock"
 #: May differ when a recipe goes on: which networks are wanted, and how the work is shared out.
 _FREE: Final = ("folds", "at_once", "evaluate", "out", "device", "threads", "workers")
 _WAIT_S: Final = 0.2
@@ -56,8 +60,8 @@ def run_recipe(config: RecipeConfig, resolved: Mapping[str, Any], every_s: float
     RecipeFailed
         If a job fails; the others are stopped, and go on when the recipe is called again.
     InputError
-        If the folder holds another recipe, or a training could not run: an override that names
-        nothing, or films that are not there.
+        If the folder holds another recipe, or one runs there, or a training could not run: an
+        override that names nothing, or films that are not there.
     """
     jobs = plan(config)
     out = Path(config.out)
@@ -68,7 +72,8 @@ def run_recipe(config: RecipeConfig, resolved: Mapping[str, Any], every_s: float
     todo = [job for job in jobs if not state.is_done(job)]
     print(f"{len(jobs)} jobs, {len(jobs) - len(todo)} of them done; logs in {out / 'logs'}")
     if todo:
-        _Runner(todo, state, config.at_once, len(jobs), every_s).run()
+        with _alone(out) as lock, _ended_by_signal():
+            _Runner(todo, state, config.at_once, len(jobs), every_s, lock).run()
     fitted = out / "evaluation" / "calibration.json"
     weights = folder_of(config, ALL)
     if any(job.name == "evaluate" for job in jobs) and ALL in config.folds:
@@ -92,6 +97,42 @@ def _check_trainings(jobs: Sequence[Job], made: Path) -> None:
                         f"{path}: not there, but needed by the films {one.name} of {job.name};"
                         " set data=FOLDER or ENDPLATE_DATA, or leave the set out (docs/training.md)"
                     )
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[int | None]:
+    """Hold the folder: two that write the same weights would ruin them.
+
+    Gives the lock, to be handed on to the jobs: of a recipe that was killed they may go on.
+    """
+    if sys.platform == "win32":
+        yield None
+        return
+    import fcntl
+
+    with (out / _LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise InputError(f"{out}: a recipe, or a job of one, is still running there") from error
+        yield file.fileno()
+
+
+@contextlib.contextmanager
+def _ended_by_signal() -> Iterator[None]:
+    """A request to end, as of a batch system, ends the jobs too."""
+
+    def end(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 class _State:
@@ -141,10 +182,16 @@ class _Runner:
     """Starts jobs whose predecessors are done, as many at once as asked for."""
 
     def __init__(
-        self, todo: Sequence[Job], state: _State, at_once: int, total: int, every_s: float
+        self,
+        todo: Sequence[Job],
+        state: _State,
+        at_once: int,
+        total: int,
+        every_s: float,
+        lock: int | None,
     ) -> None:
         self.waiting, self.state, self.at_once = list(todo), state, at_once
-        self.total, self.every_s = total, every_s
+        self.total, self.every_s, self.lock = total, every_s, lock
         self.unfinished = {job.name for job in todo}
         self.running: list[_Running] = []
         #: Seconds for a unit of each kind of job that was seen.
@@ -187,6 +234,7 @@ class _Runner:
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **threads},
+            pass_fds=() if self.lock is None else (self.lock,),
         )
         return _Running(job, process, log, time.monotonic())
 

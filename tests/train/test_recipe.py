@@ -2,6 +2,9 @@
 
 import json
 import re
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -140,6 +143,47 @@ def test_a_job_that_fails_stops_the_others_and_says_why(tmp_path, monkeypatch):
         run_recipe(RecipeConfig(out=str(out)), {})
     assert not product.exists()
     assert json.loads((out / "recipe.json").read_text())["done"] == {}
+
+
+def test_killed_it_ends_its_jobs_and_two_do_not_share_a_folder(tmp_path):
+    out = tmp_path / "run"
+    script = (
+        "import sys; from pathlib import Path; from endplate.train import recipe_run as r;"
+        "from endplate.train.recipe import Job, RecipeConfig;"
+        "out = Path(sys.argv[1]); made = out / 'films' / 'annotations.json';"
+        "job = Job('slow', ('simulate', '-o', str(made.parent), '-n', '2000'), made, units=2000);"
+        "r.plan = lambda config: (job,);"
+        "r.run_recipe(RecipeConfig(out=str(out)), {})"
+    )
+    command = [sys.executable, "-P", "-c", script, str(out)]
+
+    def made() -> int:
+        return len(list((out / "films" / "images").glob("*.png")))
+
+    def started() -> subprocess.Popen[bytes]:
+        before = made()
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for _ in range(300):
+            if made() > before:
+                return process
+            time.sleep(0.1)
+        raise AssertionError("nothing was simulated")
+
+    first = started()
+    second = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "still running there" in second.stderr
+    first.terminate()
+    assert first.wait(30) != 0
+    time.sleep(0.5)
+    films = made()
+    time.sleep(1.5)
+    assert made() == films
+    third = started()
+    third.kill()  # cannot be caught: its job goes on, and holds the folder
+    third.wait(30)
+    fourth = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "still running there" in fourth.stderr
+    subprocess.run(["pkill", "-f", str(out / "films")], check=False)
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
