@@ -19,6 +19,8 @@ import numpy as np
 import torch
 from ablations import COMPUTE, VIEWS, TorchNetwork, judge
 
+from endplate.train.recipe import StepConfig, steps_to
+
 _BATCH: Final = 32
 _ROWS: Final = (
     ("simulated films only", ("refiner-simulated",)),
@@ -57,14 +59,8 @@ class Recipe:
 
     def spent(self, names: tuple[str, ...], fold: int) -> tuple[float, float]:
         """Minutes and steps of some steps and all before them."""
-        names_all = set(names)
-        for name, step in reversed(self.settings["steps"].items()):
-            if name in names_all and step["after"]:
-                names_all.add(step["after"])
-        jobs = [
-            self.done[n if self.settings["steps"][n]["shared"] else f"{n}-{fold}"]
-            for n in names_all
-        ]
+        steps = {n: StepConfig(**s) for n, s in self.settings["steps"].items()}
+        jobs = [self.done[n if steps[n].shared else f"{n}-{fold}"] for n in steps_to(steps, names)]
         return sum(j["seconds"] for j in jobs) / 60, sum(j["units"] for j in jobs)
 
 

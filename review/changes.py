@@ -6,13 +6,11 @@ import numpy as np
 
 from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.levels import level_index
-from endplate.review.editing import Edit, marks_of
+from endplate.review.editing import MOVED, Edit, marks_of
 from endplate.study.reading import Reading
 
-__all__ = ["MOVED", "changes_between"]
+__all__ = ["changes_between"]
 
-#: Pixels below which a point is where it was.
-MOVED: Final = 2e-3
 _MARKS: Final = ("hardware", "cement")
 
 
@@ -51,9 +49,7 @@ def changes_between(base: Reading, edit: Edit) -> dict[str, Any]:
         "fractured": _change(list(fractured), list(edit.fractured)),
         "index_level": _change(index, edit.index_level),
         "position": _change(base.source.position, edit.position),
-        "spacing_mm": _change(
-            _plain(base.calibration.spacing_mm), _plain(edit.calibration.spacing_mm)
-        ),
+        "spacing_mm": _change(base.calibration.spacing_mm, edit.calibration.spacing_mm),
     }
 
 
@@ -84,7 +80,3 @@ def _way(old: FloatArray, new: FloatArray) -> float | None:
 
 def _change(before: Any, after: Any) -> dict[str, Any] | None:
     return None if before == after else {"before": before, "after": after}
-
-
-def _plain(spacing: tuple[float, float] | None) -> list[float] | None:
-    return None if spacing is None else list(spacing)

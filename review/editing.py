@@ -24,6 +24,7 @@ from endplate.study.reading import Reading, Reason
 __all__ = [
     "BRIEF",
     "MANUAL_SD",
+    "MOVED",
     "POSITIONS",
     "Edit",
     "Snapped",
@@ -43,7 +44,8 @@ MANUAL_SD: Final = 0.02
 #: Measures that the page shows of every level.
 BRIEF: Final = ("vertebral_kyphosis_deg", "regional_kyphosis_deg", "max_height_loss_pct")
 POSITIONS: Final = ("standing", "erect", "sitting", "supine", "prone", "recumbent", "decubitus")
-_MOVED: Final = 2e-3
+#: Pixels below which a point is where it was.
+MOVED: Final = 2e-3
 _MOST_BODIES: Final = 30
 _FRACTURE: Final = "fracture_"
 _INDEX: Final = "index_"
@@ -291,7 +293,7 @@ def _origin(record: Record, base: Reading, snapped: Snapped) -> Vertebra | None:
 def _moved(points: FloatArray, before: FloatArray) -> Any:
     """(6,) whether each point is elsewhere than before, or seen where it was not."""
     apart = np.hypot(*(points - before).T)
-    return ~(apart <= _MOVED) & np.isfinite(points[:, 0])
+    return ~(apart <= MOVED) & np.isfinite(points[:, 0])
 
 
 def _by_hand(points: FloatArray) -> FloatArray:

@@ -16,6 +16,7 @@ from typing import IO, Final
 from endplate.errors import InputError, MissingDependency
 from endplate.review.blinded import StudyPlan
 from endplate.review.people import Doorkeeper, Person, ProxyRule, parse_person
+from endplate.study.locks import hold
 from endplate.study.reading import Reading
 
 __all__ = ["ReviewOptions", "allowed_hosts", "review"]
@@ -227,23 +228,10 @@ def _alone(folder: Path) -> Iterator[None]:
     """Keep a second server off the folder; the lock goes with the process."""
     try:
         folder.mkdir(exist_ok=True)
-        file = (folder / "lock").open("a")
     except OSError as error:
         raise InputError(f"{folder}: cannot be written to: {error.strerror}") from error
-    with file:
-        try:
-            if os.name == "posix":
-                import fcntl
-
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            else:
-                import msvcrt
-
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-        except OSError:
-            raise InputError(
-                f"{folder.parent}: is being reviewed by another endplate review"
-            ) from None
+    taken = f"{folder.parent}: is being reviewed by another endplate review"
+    with hold(folder / "lock", taken):
         yield
 
 

@@ -4,7 +4,7 @@
 waits for which.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,16 @@ from omegaconf import MISSING
 
 from endplate.errors import InputError, UnknownName
 
-__all__ = ["ALL", "FilmsConfig", "Job", "RecipeConfig", "StepConfig", "folder_of", "plan"]
+__all__ = [
+    "ALL",
+    "FilmsConfig",
+    "Job",
+    "RecipeConfig",
+    "StepConfig",
+    "folder_of",
+    "plan",
+    "steps_to",
+]
 
 #: Stands for the fold of the networks that learn from every subject.
 ALL: Final = "all"
@@ -168,7 +177,7 @@ def plan(config: RecipeConfig) -> tuple[Job, ...]:
     _check(config)
     jobs = list(_films(config))
     ready = tuple(job.name for job in jobs)
-    steps = _needed(config)
+    steps = steps_to(config.steps, (n for last in config.weights.values() for n in last))
     jobs += [_training(config, name, None, ready) for name in steps if config.steps[name].shared]
     for fold in config.folds:
         own = [name for name in steps if not config.steps[name].shared]
@@ -185,13 +194,13 @@ def folder_of(config: RecipeConfig, fold: str) -> Path:
     return out / "weights" if fold == ALL else out / "folds" / fold
 
 
-def _needed(config: RecipeConfig) -> list[str]:
-    """Steps that lead to the networks, in their order."""
-    wanted = {name for last in config.weights.values() for name in last}
-    for name, step in reversed(config.steps.items()):
+def steps_to(steps: Mapping[str, StepConfig], last: Iterable[str]) -> list[str]:
+    """Some steps and all that lead to them, in their order."""
+    wanted = set(last)
+    for name, step in reversed(list(steps.items())):
         if name in wanted and step.after is not None:
             wanted.add(step.after)
-    return [name for name in config.steps if name in wanted]
+    return [name for name in steps if name in wanted]
 
 
 def _check(config: RecipeConfig) -> None:

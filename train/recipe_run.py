@@ -17,6 +17,7 @@ from typing import IO, Any, Final
 from endplate.datasets.ct_simulator.api import read_pairs
 from endplate.datasets.film_set import UNFINISHED
 from endplate.errors import EndplateError, InputError
+from endplate.study.locks import hold
 from endplate.train.config import TrainConfig, compose_config
 from endplate.train.recipe import ALL, Job, RecipeConfig, folder_of, plan
 
@@ -72,7 +73,9 @@ def run_recipe(config: RecipeConfig, resolved: Mapping[str, Any], every_s: float
     todo = [job for job in jobs if not state.is_done(job)]
     print(f"{len(jobs)} jobs, {len(jobs) - len(todo)} of them done; logs in {out / 'logs'}")
     if todo:
-        with _alone(out) as lock, _ended_by_signal():
+        taken = f"{out}: a recipe, or a job of one, is still running there"
+        # two that write the same weights would ruin them; of a killed recipe the jobs may go on
+        with hold(out / _LOCK, taken) as lock, _ended_by_signal():
             _Runner(todo, state, config.at_once, len(jobs), every_s, lock).run()
     fitted = out / "evaluation" / "calibration.json"
     weights = folder_of(config, ALL)
@@ -97,25 +100,6 @@ def _check_trainings(jobs: Sequence[Job], made: Path) -> None:
                         f"{path}: not there, but needed by the films {one.name} of {job.name};"
                         " set data=FOLDER or ENDPLATE_DATA, or leave the set out (docs/training.md)"
                     )
-
-
-@contextlib.contextmanager
-def _alone(out: Path) -> Iterator[int | None]:
-    """Hold the folder: two that write the same weights would ruin them.
-
-    Gives the lock, to be handed on to the jobs: of a recipe that was killed they may go on.
-    """
-    if sys.platform == "win32":
-        yield None
-        return
-    import fcntl
-
-    with (out / _LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise InputError(f"{out}: a recipe, or a job of one, is still running there") from error
-        yield file.fileno()
 
 
 @contextlib.contextmanager
@@ -188,7 +172,7 @@ class _Runner:
         at_once: int,
         total: int,
         every_s: float,
-        lock: int | None,
+        lock: int,
     ) -> None:
         self.waiting, self.state, self.at_once = list(todo), state, at_once
         self.total, self.every_s, self.lock = total, every_s, lock
@@ -234,7 +218,8 @@ class _Runner:
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, **threads},
-            pass_fds=() if self.lock is None else (self.lock,),
+            # only where it holds the lock; elsewhere a descriptor cannot be handed on
+            pass_fds=(self.lock,) if os.name == "posix" else (),
         )
         return _Running(job, process, log, time.monotonic())
 
