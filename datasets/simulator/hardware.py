@@ -1,6 +1,8 @@
 """Metal: pedicle screws with rods, plates, cages, balloon tamps. Cement is added to its map."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
@@ -12,6 +14,9 @@ from endplate.geometry.landmarks import FloatArray
 
 __all__ = ["Hardware", "draw_hardware", "metal_map"]
 
+#: Share of each kind where any may be drawn: mostly that of fractures, which this is about.
+_KINDS: Final = {"screws": 0.52, "fusion": 0.16, "long": 0.16, "plate": 0.07, "balloon": 0.09}
+
 
 @dataclass(frozen=True, eq=False)
 class Hardware:
@@ -20,7 +25,8 @@ class Hardware:
     Parameters
     ----------
     kind : str
-        ``""``, ``screws``, ``plate`` or ``balloon``.
+        ``""``, ``screws`` (about a fracture), ``fusion`` (of the lowest levels, with cages),
+        ``long`` (of a deformity, over most of the spine), ``plate`` or ``balloon``.
     screw_levels : tuple of str
         Bodies that hold pedicle screws.
     rods : tuple of (N, 3) arrays
@@ -56,7 +62,7 @@ def _index_level(spine: SpineModel, rng: np.random.Generator) -> int:
 def draw_hardware(
     rng: np.random.Generator, spine: SpineModel, wanted: str = "any", cages: bool = True
 ) -> Hardware:
-    """Screws and rods around the broken body, or a plate, or balloon tamps inside the body.
+    """Screws and rods, a plate, or balloon tamps inside the broken body.
 
     Parameters
     ----------
@@ -66,38 +72,81 @@ def draw_hardware(
         Whether a cage may stand beside the screws (not after percutaneous fixation).
     """
     at = _index_level(spine, rng)
-    kind = str(rng.choice(["screws", "plate", "balloon"], p=(0.82, 0.08, 0.10)))
-    kind = kind if wanted == "any" else wanted
+    # drawn in any case: what comes after it does not depend on what was wanted
+    drawn = str(rng.choice(list(_KINDS), p=list(_KINDS.values())))
+    kind = drawn if wanted == "any" else wanted
     if kind == "plate":
         return _plate(rng, spine, at)
     if kind == "balloon":
         body = spine.bodies[at]
         tamps = tuple(_balloon(rng, body, side) for side in (-1, 1))
         return Hardware("balloon", (body.level,), balloons=tamps)
+    if kind == "fusion":
+        return _fusion(rng, spine)
+    if kind == "long":
+        return _long(rng, spine)
     reach = int(rng.choice([1, 2, 4], p=(0.65, 0.25, 0.1)))
     low, high = max(6, at - reach), min(len(spine.bodies) - 1, at + reach)
     chosen = [i for i in range(low, high + 1) if i != at or rng.random() < 0.3]
+    held = [spine.bodies[i] for i in chosen]
     rods, screws = [], []
     for side in (-1, 1):
-        heads = []
-        for i in chosen:
-            body = spine.bodies[i]
-            head, tip = _screw(body, side, rng)
-            screws.append(np.array([head, tip]))
-            heads.append(head)
-        line = np.array(heads)
-        run = line[-1] - line[0]
-        run /= np.linalg.norm(run)
-        line = np.vstack(
-            [line[0] - run * rng.uniform(5, 14), line, line[-1] + run * rng.uniform(5, 14)]
-        )
-        rods.append(line)
+        rod, own = _row(rng, held, side)
+        rods.append(rod)
+        screws += own
     between: tuple[FloatArray, ...] = ()
     if cages and rng.random() < 0.15:
-        between = (_cage(spine, min(at, len(spine.bodies) - 2)),)
+        between = (_cage(spine.bodies, min(at, len(spine.bodies) - 2)),)
+    return Hardware(kind, tuple(b.level for b in held), tuple(rods), tuple(screws), between)
+
+
+def _fusion(rng: np.random.Generator, spine: SpineModel) -> Hardware:
+    """Two to four of the lowest levels, the sacrum often one of them, with cages in the discs."""
+    column = (*spine.bodies, spine.sacrum)
+    last = len(column) - 1 - int(rng.choice([0, 1, 2], p=(0.5, 0.35, 0.15)))
+    first = last - int(rng.choice([1, 2, 3], p=(0.5, 0.35, 0.15)))
+    held = column[first : last + 1]
+    rows = [_row(rng, held, side) for side in (-1, 1)]
+    cages = tuple(_cage(column, i) for i in range(first, last) if rng.random() < 0.8)
+    levels = tuple(b.level for b in held)
     return Hardware(
-        kind, tuple(spine.bodies[i].level for i in chosen), tuple(rods), tuple(screws), between
+        "fusion", levels, tuple(r for r, _ in rows), tuple(s for _, own in rows for s in own), cages
     )
+
+
+def _long(rng: np.random.Generator, spine: SpineModel) -> Hardware:
+    """From the upper or middle thoracic spine to the lumbar one, most pedicles held."""
+    column = (*spine.bodies, spine.sacrum)
+    names = [b.level for b in column]
+    first = int(rng.integers(names.index("T2"), names.index("T11")))
+    last = int(rng.integers(max(names.index("T12"), first + 5), len(column)))
+    share = rng.uniform(0.5, 1.0)
+    levels: set[str] = set()
+    rods, screws = [], []
+    for side in (-1, 1):
+        held = [
+            body
+            for i, body in enumerate(column[first : last + 1], first)
+            if i in (first, last) or rng.random() < share
+        ]
+        levels |= {b.level for b in held}
+        rod, own = _row(rng, held, side)
+        rods.append(rod)
+        screws += own
+    chosen = tuple(name for name in names if name in levels)
+    return Hardware("long", chosen, tuple(rods), tuple(screws))
+
+
+def _row(
+    rng: np.random.Generator, held: Sequence[Body], side: int
+) -> tuple[FloatArray, list[FloatArray]]:
+    """Screws of one side, and the rod through their heads."""
+    screws = [np.array(_screw(body, side, rng)) for body in held]
+    line = np.array([head for head, _ in screws])
+    run = line[-1] - line[0]
+    run /= np.linalg.norm(run)
+    above, below = rng.uniform(5, 14), rng.uniform(5, 14)
+    return np.vstack([line[0] - run * above, line, line[-1] + run * below]), screws
 
 
 def _screw(body: Body, side: int, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
@@ -141,8 +190,8 @@ def _balloon(rng: np.random.Generator, body: Body, side: int) -> FloatArray:
     return body.to_subject(np.array([handle, neck, middle]))
 
 
-def _cage(spine: SpineModel, i: int) -> FloatArray:
-    upper, lower = spine.bodies[i], spine.bodies[i + 1]
+def _cage(column: Sequence[Body], i: int) -> FloatArray:
+    upper, lower = column[i], column[i + 1]
     a = upper.to_subject(
         np.array([[-0.25, 0.5, 0], [0.35, 0.5, 0]])
         * [upper.depth_inferior, (upper.anterior + upper.posterior) / 2 * 1.02, 0]

@@ -10,7 +10,7 @@ __all__ = ["FIELDS_OF_VIEW", "IMPLANTS", "SimulatorSettings"]
 #: Ranges of the body that a film may show.
 FIELDS_OF_VIEW: Final[tuple[str, ...]] = ("lumbar", "thoracolumbar", "short", "whole")
 #: Kinds of metal, and a mixture of them.
-IMPLANTS: Final[tuple[str, ...]] = ("any", "screws", "plate", "balloon")
+IMPLANTS: Final[tuple[str, ...]] = ("any", "screws", "fusion", "long", "plate", "balloon")
 
 _SHARES: Final[tuple[str, ...]] = (
     "fractured",
@@ -50,7 +50,8 @@ class SimulatorSettings:
         curve, with a slip, with spurs and narrowed discs, and with T13, L6 or eleven thoracic
         vertebrae.
     implant : str
-        Which metal: ``screws``, ``plate``, ``balloon`` (an intra-operative film with two inflated
+        Which metal: ``screws`` (about a fracture), ``fusion`` (of the lowest levels, with cages),
+        ``long`` (of a deformity), ``plate``, ``balloon`` (an intra-operative film with two inflated
         balloon tamps), or ``any`` for a mixture.
     calcium_phosphate : float
         Share of calcium phosphate among cements, the rest being acrylic (0.4 is assumed; in the
@@ -70,7 +71,7 @@ class SimulatorSettings:
     fractured: float = 0.4
     severe: float = 0.0
     hardware: float = 0.12
-    implant: Literal["any", "screws", "plate", "balloon"] = "any"
+    implant: Literal["any", "screws", "fusion", "long", "plate", "balloon"] = "any"
     cement: float = 0.06
     calcium_phosphate: float = 0.4
     leak: float = 0.22

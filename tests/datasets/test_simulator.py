@@ -10,9 +10,11 @@ import pytest
 from endplate.datasets.coco import load_films
 from endplate.datasets.film import AnnotatedFilm
 from endplate.datasets.simulator.api import simulate_film, simulate_set
+from endplate.datasets.simulator.draw import draw_spine
+from endplate.datasets.simulator.hardware import Hardware, draw_hardware
 from endplate.datasets.simulator.settings import SimulatorSettings
 from endplate.errors import InputError, UnknownName
-from endplate.geometry.landmarks import Vertebra
+from endplate.geometry.landmarks import FloatArray, Vertebra
 from endplate.geometry.levels import LEVELS
 
 COARSE = SimulatorSettings(mm_per_pixel=1.0)
@@ -139,6 +141,58 @@ def test_hardware_and_cement_are_recorded() -> None:
     assert all(f.attributes["hardware"] for f in films)
     assert any(v.hardware for f in films for v in f.vertebrae)
     assert any(v.cement for f in films for v in f.vertebrae)
+
+
+def test_a_fusion_holds_neighbours_of_the_lowest_levels_with_cages() -> None:
+    rng = np.random.default_rng(4)
+    caged = sacral = 0
+    for _ in range(30):
+        spine = draw_spine(rng, COARSE)
+        metal = draw_hardware(rng, spine, "fusion")
+        column = [b.level for b in (*spine.bodies, spine.sacrum)]
+        first = column.index(metal.screw_levels[0])
+        assert list(metal.screw_levels) == column[first : first + len(metal.screw_levels)]
+        assert 2 <= len(metal.screw_levels) <= 4
+        assert first >= len(column) - 6
+        assert len(metal.screws) == 2 * len(metal.screw_levels)
+        assert len(metal.cages) < len(metal.screw_levels)
+        caged += bool(metal.cages)
+        sacral += metal.screw_levels[-1] == "S1"
+    assert caged > 20
+    assert 5 < sacral < 25
+
+
+def test_a_long_construct_runs_from_the_thoracic_to_the_lumbar_spine() -> None:
+    rng = np.random.default_rng(5)
+    for _ in range(30):
+        spine = draw_spine(rng, COARSE)
+        metal = draw_hardware(rng, spine, "long")
+        column = [b.level for b in (*spine.bodies, spine.sacrum)]
+        first, last = (column.index(metal.screw_levels[i]) for i in (0, -1))
+        assert first < column.index("T11")
+        assert last >= column.index("T12")
+        assert last - first >= 5
+        # the rod goes through the head of every screw of its side, and beyond both ends
+        for rod, held in zip(metal.rods, sides_of(metal), strict=True):
+            assert len(rod) == len(held) + 2
+            np.testing.assert_allclose(rod[1:-1], [head for head, _ in held])
+
+
+def sides_of(metal: Hardware) -> list[list[FloatArray]]:
+    """Screws by the rod that they hold."""
+    first = len(metal.rods[0]) - 2
+    return [list(metal.screws[:first]), list(metal.screws[first:])]
+
+
+def test_implants_that_were_asked_for_leave_the_rest_of_the_draw_alone() -> None:
+    spine = draw_spine(np.random.default_rng(6), COARSE)
+    after = set()
+    for kind in ("screws", "any"):
+        for seed in range(40):
+            rng = np.random.default_rng(seed)
+            if draw_hardware(rng, spine, kind).kind == "screws":
+                after.add((seed, float(rng.random())))
+    assert len({seed for seed, _ in after}) == len(after) == 40
 
 
 def test_sixteen_bits_hold_twelve() -> None:
