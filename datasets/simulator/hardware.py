@@ -118,8 +118,9 @@ def _long(rng: np.random.Generator, spine: SpineModel) -> Hardware:
     """From the upper or middle thoracic spine to the lumbar one, most pedicles held."""
     column = (*spine.bodies, spine.sacrum)
     names = [b.level for b in column]
-    first = int(rng.integers(names.index("T2"), names.index("T11")))
-    last = int(rng.integers(max(names.index("T12"), first + 5), len(column)))
+    lumbar = names.index("L1")  # eleven or thirteen thoracic vertebrae may be above it
+    first = int(rng.integers(names.index("T2"), lumbar - 1))
+    last = int(rng.integers(max(lumbar - 1, first + 5), len(column)))
     share = rng.uniform(0.5, 1.0)
     levels: set[str] = set()
     rods, screws = [], []
