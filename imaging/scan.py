@@ -19,7 +19,10 @@ from endplate.imaging.scan_entry import Entry, Fault, FilmHeader
 from endplate.imaging.scan_header import read_header
 from endplate.imaging.scan_walk import Found, printable_path, walk
 
-__all__ = ["ScanPosition", "scan"]
+__all__ = ["UNREAD", "ScanPosition", "look_again", "scan"]
+
+#: Faults that may be gone the next time.
+UNREAD: Final = ("no_permission", "unreadable")
 
 _HEAD: Final = 16_384
 _MEMBER_HEAD: Final = 1 << 16
@@ -94,6 +97,45 @@ def scan(
             at.entries += 1
             yield entry
         at.files, at.last, at.entries = at.files + 1, found.path, 0
+
+
+def look_again(export: str | Path, path: str, apart: Sequence[Path] = ()) -> Iterator[Entry]:
+    """Look once more at a file or folder that could not be read during the scan.
+
+    Parameters
+    ----------
+    export : path
+        A folder; of anything else nothing is handed out.
+    path : str
+        Of the `Entry` whose fault was one of `UNREAD`.
+    apart : sequence of Path
+        See `scan`.
+
+    Returns
+    -------
+    iterator of Entry
+        Of the file, or of all files of the folder. An archive is not opened: its members were
+        numbered in the order of the scan.
+    """
+    place = Path(export, path)
+    if not Path(export).is_dir():
+        return
+    try:
+        status = place.stat()
+    except OSError:
+        return
+    files = walk(str(place), apart) if stat.S_ISDIR(status.st_mode) else None
+    for found in files or [Found("", str(place), status.st_size)]:
+        inside = printable_path(found.path)
+        name = path if inside in ("", ".") else f"{path}/{inside}"
+        if found.fault is not None:
+            yield Entry(name, "", found.size, "other", fault=found.fault)
+            continue
+        entry, archive = _look_at_file(found)
+        if archive is not None:
+            late = "It is an archive that could be reached only later: scan it by itself."
+            entry = Entry("", "", found.size, "other", fault=Fault("archive_late", late))
+        yield replace(entry, path=name)
 
 
 def _skip(files: Iterator[Found], export: Path, to: ScanPosition) -> None:

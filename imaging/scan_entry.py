@@ -20,6 +20,7 @@ FAULT_CODES: Final = {
     "media_index": "A DICOMDIR: the list of what is on the media.",
     "missing_file": "Listed in a DICOMDIR, but not there.",
     "archive_damaged": "An archive that cannot be opened or read on.",
+    "archive_late": "An archive that could not be reached during the scan, and was by --resume.",
     "archive_encrypted": "An encrypted member of an archive.",
     "archive_bomb": "Would unpack to far more than it can honestly hold.",
     "archive_nested": "An archive within an archive.",

@@ -42,6 +42,11 @@ CREATE INDEX IF NOT EXISTS entry_state ON entry (state, number);
 CREATE INDEX IF NOT EXISTS entry_instance ON entry (instance, number) WHERE instance <> '';
 """
 
+_INSERT: Final = (
+    "INSERT INTO entry (number, path, file, size, kind, instance, header, state, code, sentence)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -139,8 +144,7 @@ class Journal:
         while some := list(islice(source, _SCANNED_AT_ONCE)):
             with self._db:
                 self._db.executemany(
-                    "INSERT INTO entry (number, path, file, size, kind, instance, header, state,"
-                    " code, sentence) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    _INSERT,
                     (_row(i, e, fault) for i, (e, fault) in enumerate(some, number + 1)),
                 )
                 if position is not None:
@@ -252,6 +256,36 @@ class Journal:
                 self._db.execute(
                     "UPDATE entry SET state = ?, code = '', sentence = '' WHERE number = ?",
                     ("copy" if others else "waiting", number),
+                )
+
+    def left_for(self, codes: Sequence[str]) -> list[tuple[int, str]]:
+        """Numbers and paths of the files that the scan left out for some reasons."""
+        marks = ", ".join("?" * len(codes))
+        return self._db.execute(
+            f"SELECT number, path FROM entry WHERE state = 'left' AND code IN ({marks})"
+            " ORDER BY number",
+            tuple(codes),
+        ).fetchall()
+
+    def replace(self, number: int, seen: Sequence[tuple[Entry, Fault | None]]) -> None:
+        """Put what was seen at a second look in the place of a line; further files come last.
+
+        Of an instance that is read or waits already, they are copies.
+        """
+        if not seen:
+            return
+        (last,) = self._db.execute("SELECT max(number) FROM entry").fetchone()
+        numbers = [number, *range(last + 1, last + len(seen))]
+        with self._db:
+            self._db.execute("DELETE FROM entry WHERE number = ?", (number,))
+            for at, (entry, fault) in zip(numbers, seen, strict=True):
+                self._db.execute(_INSERT, _row(at, entry, fault))
+                self._db.execute(
+                    "UPDATE entry SET state = 'copy' WHERE number = ? AND state = 'waiting' AND"
+                    " instance <> '' AND EXISTS (SELECT 1 FROM entry AS other WHERE"
+                    " other.instance = entry.instance AND other.number <> entry.number"
+                    " AND other.state IN ('read', 'waiting'))",
+                    (at,),
                 )
 
     def counts(self) -> Counter[str]:

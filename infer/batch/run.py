@@ -14,7 +14,7 @@ from typing import Any, Final
 from endplate.errors import InputError
 from endplate.imaging.pseudonymise import require_pseudonymise
 from endplate.imaging.pseudonyms import load_key
-from endplate.imaging.scan import ScanPosition, scan
+from endplate.imaging.scan import UNREAD, ScanPosition, look_again, scan
 from endplate.imaging.scan_entry import Entry, Fault
 from endplate.imaging.select import Selection, load_selection
 from endplate.infer.batch.engine import Engine, LocalEngine
@@ -143,6 +143,8 @@ class _Run:
         sink.remove_parts()
         if not self.journal.about("scanned"):
             self._scan()
+        else:
+            self._look_again()
         self._read(setup)
         self._add_results(setup)
         self._note_time(begun)
@@ -205,6 +207,23 @@ class _Run:
         entries = self._entries(position)
         self.journal.record_scan(self._judged(entries), position)
 
+    def _look_again(self) -> None:
+        """Look once more at what the scan could not read: a share may have been gone."""
+        left = self.journal.left_for(UNREAD)
+        if left:
+            self.progress.phase("scanning again what could not be read", None)
+        for number, path in left:
+            seen = look_again(self.options.export, path, self._apart)
+            self.journal.replace(number, list(self._judged(seen)))
+
+    @property
+    def _apart(self) -> list[Path]:
+        """Folders that this batch writes."""
+        apart = [self.options.private_folder]
+        if not is_remote(self.options.output):
+            apart.append(Path(self.options.output))
+        return apart
+
     @property
     def _unpacked(self) -> Path:
         """Folder of the members of archives."""
@@ -212,15 +231,12 @@ class _Run:
 
     def _entries(self, position: ScanPosition) -> Iterator[Entry]:
         """The scan, without what this batch writes itself."""
-        apart = [self.options.private_folder]
-        if not is_remote(self.options.output):
-            apart.append(Path(self.options.output))
         return scan(
             self.options.export,
             self._unpacked,
             self.selection.reads,
             position=position,
-            apart=apart,
+            apart=self._apart,
         )
 
     def _judged(self, entries: Iterator[Entry]) -> Iterator[tuple[Entry, Fault | None]]:

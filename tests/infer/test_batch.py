@@ -1,11 +1,14 @@
 """Whole batches, with a reader that does what films tell it to."""
 
 import csv
+import errno
 import json
+import os
 import random
 import shutil
 import subprocess
 import sys
+import zipfile
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -177,6 +180,50 @@ def test_films_out_of_reach_are_tried_again(
     assert rejects == {"b": "duplicate", "d": "failed"}
     assert [f["path"] for f in table(tmp_path / "out" / "films.csv")] == ["a", "b-copy", "c"]
     assert sum(again.counts.values()) == again.files == 5
+
+
+@pytest.mark.usefixtures("reader_on_path")
+def test_what_the_scan_could_not_read_is_scanned_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A share that comes and goes: a film, a folder, a copy of a film that was read, an archive."""
+    root = tmp_path / "export"
+    (root / "ward" / "deep").mkdir(parents=True)
+    for name, number in (("a", 1), ("a-copy", 1), ("b", 2), ("c", 3), ("ward/deep/d", 4)):
+        (root / name).write_bytes(film(number))
+    (root / "ward" / "note.txt").write_text("nothing")
+    with zipfile.ZipFile(root / "z.zip", "w") as archive:
+        archive.writestr("e", film(5))
+    away = ("a", "b", "z.zip")
+    opened, listed = os.open, os.scandir
+
+    def no_open(path: Any, *more: Any, **kinds: Any) -> int:
+        if Path(str(path)).parent == root and Path(str(path)).name in away:
+            raise OSError(errno.EIO, "Input/output error")
+        return opened(path, *more, **kinds)
+
+    def no_list(path: Any = ".") -> Any:
+        if str(path).endswith("ward"):
+            raise OSError(errno.EIO, "Input/output error")
+        return listed(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", no_open)
+        patch.setattr(os, "scandir", no_list)
+        run(root, tmp_path / "out", workers=1)
+    codes = {r["path"]: r["code"] for r in table(tmp_path / "out" / "rejects.csv")}
+    assert codes == dict.fromkeys(("a", "b", "ward", "z.zip"), "unreadable")
+    assert [f["path"] for f in table(tmp_path / "out" / "films.csv")] == ["a-copy", "c"]
+    (root / "b").unlink()  # gone for good: it stays what it was
+    again = run(root, tmp_path / "out", workers=1, resume=True)
+    codes = {r["path"]: r["code"] for r in table(tmp_path / "out" / "rejects.csv")}
+    assert codes == {
+        **{"a": "duplicate_instance", "b": "unreadable", "z.zip": "archive_late"},
+        "ward/note.txt": "not_an_image",
+    }
+    films = [f["path"] for f in table(tmp_path / "out" / "films.csv")]
+    assert sorted(films) == ["a-copy", "c", "ward/deep/d"]
+    assert sum(again.counts.values()) == again.files == 7
 
 
 @pytest.mark.usefixtures("reader_on_path")
