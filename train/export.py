@@ -21,6 +21,7 @@ from endplate.models.detector import DETECTOR_OUTPUTS, DETECTOR_STRIDE, Detector
 from endplate.models.metadata import METADATA_KEY, ModelMetadata
 from endplate.models.refiner import REFINER_OUTPUTS, REFINER_STRIDE, Refiner, RefinerConfig
 from endplate.train.average import average_weights
+from endplate.train.ensemble import join
 
 __all__ = ["ExportConfig", "Parity", "export_checkpoint", "load_checkpoint"]
 
@@ -32,11 +33,13 @@ class ExportConfig:
     """``checkpoint``: model.pt of a run; ``out``: ONNX file to write.
 
     ``averaged_with``: model.pt of other runs, of the same network from the same start, whose
-    weights are averaged with it.
+    weights are averaged with it. ``together_with``: model.pt of other networks that are put into
+    the same file, their answers averaged with its.
     """
 
     checkpoint: str = MISSING
     averaged_with: list[str] = field(default_factory=list)
+    together_with: list[str] = field(default_factory=list)
     out: str = MISSING
 
 
@@ -127,16 +130,21 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def export_checkpoint(
-    checkpoint: Path, out: Path, averaged_with: Sequence[Path] = ()
+    checkpoint: Path,
+    out: Path,
+    averaged_with: Sequence[Path] = (),
+    together_with: Sequence[Path] = (),
 ) -> list[Parity]:
     """Write an ONNX file and compare it with torch at several sizes.
 
     Raises
     ------
     InputError
-        If the outputs differ by more than 0.2 % of the largest value.
+        If a file is no checkpoint, the networks do not go together, or the outputs differ by more
+        than 0.2 % of the largest value.
     """
-    model, metadata = load_checkpoint(checkpoint, averaged_with)
+    first = (checkpoint, *load_checkpoint(checkpoint, averaged_with))
+    model, metadata = join([first, *((path, *load_checkpoint(path)) for path in together_with)])
     detector = metadata.task == "detector"
     example = torch.randn(1, 2, 512, 256) if detector else torch.randn(2, 1, 128, 128)
     names = list(DETECTOR_OUTPUTS) if detector else list(REFINER_OUTPUTS)
@@ -219,5 +227,5 @@ def _structured(schema: Any, config: Any) -> Any:
 
 def _public(overrides: list[str]) -> list[str]:
     """Overrides without folders of the machine that trained."""
-    private = ("out=", "data=", "simulated=", "ct_slabs=", "ct_films=", "start_from=")
+    private = ("out=", "data=", "simulated", "ct_slabs=", "ct_films=", "start_from=")
     return [o for o in overrides if not o.startswith(private) and not set("/\\") & set(o)]

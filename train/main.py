@@ -140,7 +140,8 @@ def export(overrides: list[str]) -> int:
     assert isinstance(config, ExportConfig)
     checkpoint, out = Path(config.checkpoint), Path(config.out)
     others = [Path(p) for p in config.averaged_with]
-    for parity in export_checkpoint(checkpoint, out, others):
+    together = [Path(p) for p in config.together_with]
+    for parity in export_checkpoint(checkpoint, out, others, together):
         size = " x ".join(str(n) for n in parity.size)
         print(f"input {size}: largest difference to torch {parity.difference:.1e}")
     print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")

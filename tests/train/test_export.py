@@ -136,6 +136,47 @@ def test_other_networks_are_not_averaged(checkpoints, tmp_path):
         load_checkpoint(first, [other])
 
 
+@pytest.mark.parametrize("task", ["detector", "refiner"])
+def test_networks_together_give_the_mean_of_their_answers(checkpoints, tmp_path, task):
+    first = checkpoints / task / "model.pt"
+
+    def other_weights(saved):
+        saved["weights"] = {
+            k: 1.3 * v if v.is_floating_point() else v for k, v in saved["weights"].items()
+        }
+        saved["provenance"]["seed"] = 17
+
+    second = _changed(first, tmp_path / "other.pt", other_weights)
+    both = tmp_path / "both.onnx"
+    parts = [f"checkpoint={first}", f"together_with=[{second}]", f"out={both}"]
+    assert export(parts) == 0
+    shape = (1, 2, 128, 192) if task == "detector" else (3, 1, 128, 128)
+    image = torch.randn(*shape, generator=torch.Generator().manual_seed(5))
+    alone = []
+    for path in (first, second):
+        with torch.no_grad():
+            given = load_checkpoint(path)[0](image)
+        alone.append(given if isinstance(given, tuple) else (given,))
+    found = session(both).run(None, {"image": image.numpy()})
+    for one, two, mean in zip(*alone, found, strict=True):
+        assert float((one - two).abs().max()) > 0.01
+        wanted = ((one + two) / 2).numpy()
+        np.testing.assert_allclose(mean, wanted, atol=2e-4 * np.abs(wanted).max())
+    training = Network.load(both, provider="cpu", threads=1).metadata.training
+    assert (training["seed"], [t["seed"] for t in training["together_with"]]) == (4, [17])
+
+
+def test_networks_that_do_not_go_together_are_refused(checkpoints, tmp_path):
+    first = checkpoints / "refiner" / "model.pt"
+    out = tmp_path / "x.onnx"
+    with pytest.raises(InputError, match="its task is detector"):
+        export_checkpoint(first, out, together_with=[checkpoints / "detector" / "model.pt"])
+    other = _changed(first, tmp_path / "f.pt", lambda s: s["provenance"].update(fold=3))
+    with pytest.raises(InputError, match=r"f\.pt: its fold is 3"):
+        export_checkpoint(first, out, together_with=[other])
+    assert not out.exists()
+
+
 def test_networks_of_the_wrong_task_are_refused(exported, tmp_path):
     for name in ("detector.onnx", "refiner.onnx"):
         (tmp_path / name).write_bytes((exported / "refiner.onnx").read_bytes())
