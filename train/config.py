@@ -38,6 +38,7 @@ class TrainConfig:
     subjects: int | None = None
     data: str = ""
     simulated: str = ""
+    simulated_frontal: str = ""
     ct_slabs: str = ""
     ct_films: str = ""
     sets: dict[str, FilmSet] = field(default_factory=dict)
@@ -79,8 +80,20 @@ def compose_config(name: str, schema: type, overrides: list[str]) -> tuple[Any, 
         OmegaConf.resolve(composed)
         return OmegaConf.to_object(composed), composed
     except (HydraException, OmegaConfBaseException) as error:
-        first = str(error).strip().splitlines()
-        raise InputError(f"configuration: {' '.join(first[:2])}") from error
+        raise InputError(f"configuration: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What Hydra says in a line: the override, the names that are valid, the cause."""
+    lines = [line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()]
+    shown = lines[:2]
+    options = [i for i, line in enumerate(lines) if line.startswith("Available options")]
+    if options:
+        names = [line for line in lines[options[0] + 1 :] if " " not in line]
+        shown = [lines[0], f"expected one of {', '.join(names)}"]
+    # Hydra names the override, the cause says what is wrong with it
+    cause = str(error.__cause__ or "").strip().splitlines()[:1]
+    return "; ".join([*shown, *(c for c in cause if c not in shown)])
 
 
 def to_yaml(config: DictConfig) -> str:

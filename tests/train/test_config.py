@@ -1,5 +1,7 @@
 """Configurations compose, and mistakes in overrides are named."""
 
+from pathlib import Path
+
 import pytest
 
 from endplate.errors import InputError, UnknownName
@@ -34,6 +36,20 @@ def test_a_model_brings_its_task_and_folder(model):
     assert isinstance(config.detector, DetectorConfig)
 
 
+OWN = "+sets={mine: {name: mine, annotations: mine/annotations.json}}"
+
+
+@pytest.mark.parametrize("others", [(), ("dataset=none",)])
+def test_own_films_are_added_as_the_documentation_says(others):
+    documented = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    assert f'"{OWN}"' in documented
+    config = composed(*others, OWN)
+    assert config.sets["mine"] == FilmSet("mine", "mine/annotations.json")
+    assert (len(config.sets) == 1) == bool(others)
+    evaluation, _ = compose_config("evaluate", EvaluateConfig, [*others, OWN])
+    assert evaluation.sets["mine"] == config.sets["mine"]
+
+
 def test_overrides_arrive_and_are_kept_as_yaml():
     config, resolved = compose_config(
         "train", TrainConfig, ["data=x", "loop.steps=7", "detector.channels=[8,8,8]", "fold=2"]
@@ -46,9 +62,10 @@ def test_overrides_arrive_and_are_kept_as_yaml():
     ("override", "named"),
     [
         ("loop.stepz=3", "stepz"),
-        ("loop.steps=many", "many"),
-        ("model=segmenter", "segmenter"),
-        ("dataset=everything", "everything"),
+        ("loop.steps=many", "'many' of type 'str' could not be converted to Integer"),
+        ("+sets={mine: {name: mine, anotations: x}}", "'anotations' not in 'FilmSet'"),
+        ("model=segmenter", "model/segmenter'; expected one of detector, refiner$"),
+        ("dataset=everything", "everything.* expected one of all, all_ct,"),
         ("loop.steps", "loop.steps"),
         ("detector_task.augment.rotatoin=3", "rotatoin"),
     ],
