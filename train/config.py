@@ -26,7 +26,8 @@ class TrainConfig:
 
     `task` is ``detector`` or ``refiner``; `fold` leaves out that fifth (or `folds`-th) of the
     subjects, null trains on all; `subjects` takes at most so many of each set that is split by
-    subject, null takes all. With `widen`, `start_from` may be a run of a narrower network.
+    subject, null takes all. `start_from` is the ``model.pt`` of a run, an exported ``.onnx``, or
+    ``shipped``; with `widen` it may be a run of a narrower network.
     """
 
     task: str = "detector"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 import torch
@@ -18,8 +18,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from endplate.errors import InputError, UnknownName
 from endplate.train.checkpoints import load_weights, resume
+from endplate.train.thaw import thaw
 
 __all__ = ["LoopConfig", "Task", "TrainResult", "fit"]
+
+
+#: Batches on which the norms of an exported network are measured.
+_MEASURED: Final = 16
 
 
 class Task(Protocol):
@@ -114,7 +119,8 @@ def fit(
         Folder of the run: ``last.pt`` (to resume), ``model.pt`` (averaged weights), TensorBoard
         events and ``progress.jsonl``.
     start_from : Path or None
-        ``model.pt`` of another run whose weights to start with.
+        ``model.pt`` of another run, or ``.onnx`` of an exported network, whose weights to start
+        with.
     widen : bool
         That run's network is narrower, see `endplate.train.widen`.
     provenance : dict or None
@@ -134,8 +140,8 @@ def fit(
     if config.threads > 0:
         torch.set_num_threads(config.threads)
     model = task.build_model().to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if start_from is not None:
-        load_weights(model, start_from, narrower=widen)
+    if start_from is not None and not (out / "last.pt").is_file():
+        _start(model, start_from, widen, task, config)
     average = {k: v.detach().clone() for k, v in model.state_dict().items()}
     optimiser = torch.optim.AdamW(
         model.parameters(), lr=config.rate, weight_decay=config.weight_decay
@@ -163,6 +169,26 @@ def fit(
         torch.distributed.barrier()
         torch.distributed.destroy_process_group()
     return TrainResult(out / "model.pt", step, seconds, loss)
+
+
+def _start(model: nn.Module, start_from: Path, widen: bool, task: Task, config: LoopConfig) -> None:
+    if start_from.suffix != ".onnx":
+        load_weights(model, start_from, narrower=widen)
+        return
+    if widen:
+        raise InputError(f"{start_from}: widen=true needs the model.pt of a run")
+    stream = _Stream(task, config.seed)
+    device = next(model.parameters()).device
+    batches = range(0, _MEASURED * config.batch, config.batch)
+    thaw(
+        model,
+        task.name,
+        start_from,
+        (
+            torch.stack([stream[i + j]["image"] for j in range(config.batch)]).to(device)
+            for i in batches
+        ),
+    )
 
 
 class _Run:

@@ -13,6 +13,7 @@ import cv2
 
 from endplate import __version__
 from endplate.errors import EndplateError, UnknownName
+from endplate.infer.pipeline import weights_folder
 from endplate.train.config import TrainConfig, compose_config, to_yaml
 from endplate.train.data import load_sets
 from endplate.train.detector_task import DetectorTask
@@ -22,6 +23,8 @@ from endplate.train.refiner_task import RefinerTask
 __all__ = ["accuracy", "build_task", "evaluate", "export", "recipe", "train"]
 
 _TASKS = ("detector", "refiner")
+#: Stands for the network that came with the package.
+_SHIPPED = "shipped"
 
 
 def train(overrides: list[str]) -> int:
@@ -48,6 +51,8 @@ def train(overrides: list[str]) -> int:
         "overrides": overrides,
     }
     start = Path(config.start_from) if config.start_from else None
+    if config.start_from == _SHIPPED:
+        start = weights_folder() / f"{config.task}.onnx"
     result = fit(
         task, config.loop, out, start_from=start, widen=config.widen, provenance=provenance
     )
