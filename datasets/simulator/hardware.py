@@ -17,6 +17,9 @@ __all__ = ["Hardware", "draw_hardware", "metal_map"]
 #: Share of each kind where any may be drawn: mostly that of fractures, which this is about.
 _KINDS: Final = {"screws": 0.52, "fusion": 0.16, "long": 0.16, "plate": 0.07, "balloon": 0.09}
 
+#: Radius without the thread, mm; with it the screws are 5 to 7.5 mm thick.
+_CORE: Final = (1.7, 2.6)
+
 
 @dataclass(frozen=True, eq=False)
 class Hardware:
@@ -162,23 +165,27 @@ def _screw(body: Body, side: int, rng: np.random.Generator) -> tuple[FloatArray,
 
 
 def _plate(rng: np.random.Generator, spine: SpineModel, at: int) -> Hardware:
-    """A plate along the side of two or three bodies, with its screws seen nearly end on."""
+    """A plate along the side of two or more bodies, its screws seen nearly end on, with cages."""
     last = min(at + int(rng.integers(1, 3)), len(spine.bodies) - 1)
     first = max(last - int(rng.integers(1, 3)), 0)
     upper, lower = spine.bodies[first], spine.bodies[last]
     side = float(rng.choice([-1, 1]))
+    # from the middle of the side to the front of the body
+    forward = rng.uniform(-0.1, 0.4)
     ends, screws = [], []
     for body, where in ((upper, -0.15), (lower, 0.15)):
+        x = forward * body.depth_superior
         z = side * 0.55 * body.width
         y = where * body.posterior
-        pair = np.array([[-5.0, y, z], [5.0, y, z]])
+        pair = np.array([[x - 5.0, y, z], [x + 5.0, y, z]])
         ends.append(body.to_subject(pair))
         for head in pair:
             tip = [head[0] + rng.normal(0, 3), y + rng.normal(0, 2), -side * 0.3 * body.width]
             screws.append(body.to_subject(np.array([head, tip])))
     outline = np.vstack([ends[0], ends[1][::-1]])
     levels = tuple(spine.bodies[i].level for i in range(first, last + 1))
-    return Hardware("plate", levels, screws=tuple(screws), plates=(outline,))
+    cages = tuple(_cage(spine.bodies, i) for i in range(first, last) if rng.random() < 0.4)
+    return Hardware("plate", levels, screws=tuple(screws), cages=cages, plates=(outline,))
 
 
 def _balloon(rng: np.random.Generator, body: Body, side: int) -> FloatArray:
@@ -217,7 +224,7 @@ def metal_map(
     for line in hardware.rods:
         _bar(camera, line, 2.9, 1.4, out)
     for head, tip in hardware.screws:
-        _bar(camera, np.array([head, tip]), rng.uniform(2.4, 3.0), 1.1, out, thread=True)
+        _bar(camera, np.array([head, tip]), rng.uniform(*_CORE), 1.1, out, thread=True)
         toward = (tip - head) / np.linalg.norm(tip - head)
         _bar(camera, np.array([head - 4 * toward, head + 9 * toward]), 5.5, 1.5, out)
     for handle, neck, middle in hardware.balloons:
