@@ -22,15 +22,6 @@ from ablations import COMPUTE, VIEWS, TorchNetwork, judge
 from endplate.train.recipe import StepConfig, steps_to
 
 _BATCH: Final = 32
-_ROWS: Final = (
-    ("simulated films only", ("refiner-simulated",)),
-    ("then real, simulated and CT films", ("refiner-mixed",)),
-    ("then once more at a falling rate", ("refiner-last-1",)),
-    (
-        "then three such runs, averaged into one network",
-        ("refiner-last-1", "refiner-last-2", "refiner-last-3"),
-    ),
-)
 
 
 @dataclass(frozen=True)
@@ -47,10 +38,22 @@ class Recipe:
         state = json.loads((folder / "recipe.json").read_text())
         return cls(folder, state["settings"], state["done"])
 
+    def steps(self) -> dict[str, StepConfig]:
+        """Settings of every step."""
+        return {n: StepConfig(**s) for n, s in self.settings["steps"].items()}
+
+    def last(self) -> tuple[str, ...]:
+        """Steps whose weights, averaged, are the refiner."""
+        return tuple(self.settings["weights"]["refiner"])
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Refiners to judge: after each step, at last the one of averaged weights."""
+        alone = [(name,) for name in steps_to(self.steps(), self.last())]
+        return alone if len(self.last()) == 1 else [*alone, self.last()]
+
     def folds(self) -> list[int]:
         """Folds of which every refiner is trained."""
-        last = _ROWS[-1][1]
-        return [f for f in range(5) if all(f"{name}-{f}" in self.done for name in last)]
+        return [f for f in range(5) if all(f"{name}-{f}" in self.done for name in self.last())]
 
     def checkpoint(self, name: str, fold: int) -> Path:
         """Weights of a step."""
@@ -59,7 +62,7 @@ class Recipe:
 
     def spent(self, names: tuple[str, ...], fold: int) -> tuple[float, float]:
         """Minutes and steps of some steps and all before them."""
-        steps = {n: StepConfig(**s) for n, s in self.settings["steps"].items()}
+        steps = self.steps()
         jobs = [self.done[n if steps[n].shared else f"{n}-{fold}"] for n in steps_to(steps, names)]
         return sum(j["seconds"] for j in jobs) / 60, sum(j["units"] for j in jobs)
 
@@ -75,7 +78,7 @@ def main() -> None:
     folds = recipe.folds()
     if not folds:
         raise SystemExit(f"{options.folder}: no fold is trained to its end")
-    rows = [_row(recipe, name, steps, folds, options) for name, steps in _ROWS]
+    rows = [_row(recipe, steps, folds, options) for steps in recipe.rows()]
     values = json.loads(options.result.read_text())
     values["rows"] = [r for r in values["rows"] if r["group"] != COMPUTE] + rows
     options.result.write_text(json.dumps(values, indent=1) + "\n")
@@ -83,7 +86,6 @@ def main() -> None:
 
 def _row(
     recipe: Recipe,
-    name: str,
     steps: tuple[str, ...],
     folds: list[int],
     options: argparse.Namespace,
@@ -98,7 +100,7 @@ def _row(
     minutes, count = np.mean([recipe.spent(steps, f) for f in folds], axis=0)
     row = {
         "group": COMPUTE,
-        "name": f"{name} ({count * _BATCH / 1000:.0f} thousand crops)",
+        "name": f"{_name(steps)} ({count * _BATCH / 1000:.0f} thousand crops)",
         "overrides": "",
         "seeds": [0],
         "folds": folds,
@@ -108,10 +110,14 @@ def _row(
         "point_p95": [round(float(np.quantile(points, 0.95)), 2)],
         "vk_mae": [round(float(np.mean(angles)), 2)],
     }
-    if steps == _ROWS[0][1]:
-        row["films"] = 0
+    if all(recipe.steps()[name].shared for name in steps):
+        row["films"] = 0  # simulated ones alone
     print(row["name"], row["point_median"], row["point_p95"], row["vk_mae"], row["minutes"])
     return row
+
+
+def _name(steps: tuple[str, ...]) -> str:
+    return steps[0] if len(steps) == 1 else f"{' + '.join(steps)}, weights averaged"
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ class TrainConfig:
     subjects: int | None = None
     data: str = ""
     simulated: str = ""
+    simulated_more: list[str] = field(default_factory=list)
     simulated_frontal: str = ""
     ct_slabs: str = ""
     ct_films: str = ""

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from endplate.errors import EndplateError, InputError
 from endplate.train.films import TrainFilm, merge_exact, to_train_film
 
 __all__ = ["FilmSet", "load_sets", "sha256_of", "subject_of"]
+
+_ANNOTATIONS = "annotations.json"
 
 
 @dataclass
@@ -40,6 +42,8 @@ class FilmSet:
         Share of the samples drawn from this set, relative to the other sets.
     held_out : bool
         Whether this set is split by subject (simulated films are not: nobody is judged by them).
+    more : list of str
+        Folders as of `endplate simulate`, whose films count among those of this set.
     """
 
     name: str
@@ -50,6 +54,7 @@ class FilmSet:
     view: str = "lateral"
     weight: float = 1.0
     held_out: bool = True
+    more: list[str] = field(default_factory=list)
 
 
 def load_sets(
@@ -102,6 +107,11 @@ def load_sets(
         for path in (one.annotations, one.exact):
             if path:
                 checksums[f"{one.name}/{Path(path).name}"] = sha256_of(Path(path))
+        for folder in one.more:
+            annotations = Path(folder) / _ANNOTATIONS
+            checksums[f"{one.name}/{annotations.parent.name}/{_ANNOTATIONS}"] = sha256_of(
+                annotations
+            )
     if not films:
         raise InputError("no film to train on: every set is empty; check dataset.* and fold")
     return films, weights, checksums
@@ -127,9 +137,11 @@ def sha256_of(path: Path) -> str:
 def _load(one: FilmSet) -> list[TrainFilm]:
     if not one.annotations:
         return [to_train_film(f, one.name, exact=False) for f in _load_folder(one)]
-    path = Path(one.annotations)
     images = Path(one.images) if one.images else None
-    films = [to_train_film(f, one.name, exact=one.teaches_points) for f in load_films(path, images)]
+    loaded = load_films(Path(one.annotations), images)
+    for folder in one.more:
+        loaded += load_films(Path(folder) / _ANNOTATIONS, Path(folder) / "images")
+    films = [to_train_film(f, one.name, exact=one.teaches_points) for f in loaded]
     if not one.exact:
         return films
     better = {f.name: f for f in load_films(Path(one.exact), images)}

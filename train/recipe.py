@@ -4,7 +4,7 @@
 waits for which.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -27,8 +27,8 @@ __all__ = [
 #: Stands for the fold of the networks that learn from every subject.
 ALL: Final = "all"
 _NETWORKS: Final = ("detector", "refiner")
-#: Sets that `dataset=simulated` and `dataset=ct` expect.
-_LATERAL, _FRONTAL = "lateral", "frontal"
+#: The films that every step sees besides its own: the view to be told apart.
+_FRONTAL: Final = "frontal"
 
 
 @dataclass
@@ -58,6 +58,8 @@ class StepConfig:
     ----------
     network : str
         ``detector`` or ``refiner``.
+    films : list of str
+        Simulated films that it sees, some of `RecipeConfig.films`.
     steps : int
         Length.
     after : str or None
@@ -69,6 +71,7 @@ class StepConfig:
     """
 
     network: str = MISSING
+    films: list[str] = MISSING
     steps: int = MISSING
     after: str | None = None
     shared: bool = False
@@ -175,9 +178,9 @@ def plan(config: RecipeConfig) -> tuple[Job, ...]:
         If a fold, network or step does not exist.
     """
     _check(config)
-    jobs = list(_films(config))
-    ready = tuple(job.name for job in jobs)
     steps = steps_to(config.steps, (n for last in config.weights.values() for n in last))
+    jobs = list(_films(config, {films for name in steps for films in config.steps[name].films}))
+    ready = tuple(job.name for job in jobs)
     jobs += [_training(config, name, None, ready) for name in steps if config.steps[name].shared]
     for fold in config.folds:
         own = [name for name in steps if not config.steps[name].shared]
@@ -213,11 +216,12 @@ def _check(config: RecipeConfig) -> None:
     for fold in config.folds:
         if fold not in valid:
             raise UnknownName("fold", fold, valid)
-    for name in (_LATERAL, _FRONTAL):
-        if name not in config.films:
-            raise InputError(f"films.{name}: missing; every recipe needs {_LATERAL}, {_FRONTAL}")
+    if _FRONTAL not in config.films:
+        raise InputError(f"films.{_FRONTAL}: missing; every recipe needs them")
+    lateral = [name for name in config.films if name != _FRONTAL]
     for name, step in config.steps.items():
         _check_network(step.network)
+        _check_films(name, step.films, lateral)
         _check_start(config, name, step)
     for network, last in config.weights.items():
         _check_network(network)
@@ -237,6 +241,14 @@ def _check_last(config: RecipeConfig, network: str, name: str) -> None:
         raise InputError(f"weights.{network}: {name} is no step of a fold's {network}")
 
 
+def _check_films(step: str, wanted: Sequence[str], lateral: Sequence[str]) -> None:
+    if not wanted:
+        raise InputError(f"steps.{step}.films: empty, expected some of {', '.join(lateral)}")
+    for films in wanted:
+        if films not in lateral:
+            raise UnknownName(f"films of {step}", films, lateral)
+
+
 def _check_start(config: RecipeConfig, name: str, step: StepConfig) -> None:
     if step.after is None:
         return
@@ -251,21 +263,18 @@ def _check_start(config: RecipeConfig, name: str, step: StepConfig) -> None:
         )
 
 
-def _films(config: RecipeConfig) -> Iterator[Job]:
+def _films(config: RecipeConfig, wanted: set[str]) -> Iterator[Job]:
     for name, films in config.films.items():
-        # dataset=simulated looks for the frontal films beside the lateral ones
-        place = _LATERAL if name == _LATERAL else f"{_LATERAL}-{name}"
-        yield _simulation(config, name, place, films, [])
+        if name in wanted or name == _FRONTAL:
+            yield _simulation(config, name, films, [])
     if config.cts:
         for name, films in (("film", config.cts_films), ("slab", config.cts_slabs)):
             extra = ["--cts", config.cts, "--kind", name]
-            yield _simulation(config, f"ct-{name}s", f"ct-{name}s", films, extra)
+            yield _simulation(config, f"ct-{name}s", films, extra)
 
 
-def _simulation(
-    config: RecipeConfig, name: str, place: str, films: FilmsConfig, extra: list[str]
-) -> Job:
-    folder = Path(config.out) / "films" / place
+def _simulation(config: RecipeConfig, name: str, films: FilmsConfig, extra: list[str]) -> Job:
+    folder = Path(config.out) / "films" / name
     count = max(1, round(films.count * config.scale))
     arguments = ["simulate", "-o", str(folder), "-n", str(count), "--seed", str(films.seed)]
     arguments += ["--workers", str(config.at_once), *extra, *films.settings]
@@ -282,7 +291,9 @@ def _training(config: RecipeConfig, name: str, fold: str | None, ready: tuple[st
     dataset = config.mixed or ("all_ct" if config.cts else "all")
     arguments = [
         *(f"model={step.network}", f"dataset={'simulated' if step.shared else dataset}"),
-        *(f"data={config.data}", f"simulated={films / _LATERAL}", f"out={home}"),
+        *(f"data={config.data}", f"simulated={films / step.films[0]}", f"out={home}"),
+        f"simulated_more=[{','.join(str(films / more) for more in step.films[1:])}]",
+        f"simulated_frontal={films / _FRONTAL}",
         *(f"loop.steps={steps}", f"loop.device={config.device}"),
         *(f"loop.threads={config.threads}", f"loop.workers={config.workers}", *config.common),
         *(*config.networks.get(step.network, ()), *step.settings),

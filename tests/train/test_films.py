@@ -17,7 +17,7 @@ from endplate.train.data import FilmSet, load_sets, sha256_of
 from endplate.train.films import CERVICAL, UNNAMED, merge_exact, to_train_film
 
 from ..spine import body, column, film_of
-from .films import small_films
+from .films import small_films, write_set
 
 IMAGE = np.zeros((400, 300), np.uint8)
 
@@ -97,6 +97,15 @@ def test_weights_are_shared_by_the_films_of_a_set(film_set, negatives):
     assert checksums == {"lateral/annotations.json": sha256_of(film_set / "annotations.json")}
     assert films[5].view == "frontal"
     assert films[5].bodies == ()
+
+
+def test_more_folders_count_among_the_films_of_a_set(film_set, tmp_path):
+    write_set(tmp_path / "other", 3)
+    one = FilmSet("lateral", str(film_set / "annotations.json"), more=[str(tmp_path / "other")])
+    films, weights, checksums = load_sets([one], fold=None, folds=5)
+    assert len(films) == 7
+    assert weights == pytest.approx([1 / 7] * 7)
+    assert set(checksums) == {"lateral/annotations.json", "lateral/other/annotations.json"}
 
 
 @pytest.mark.parametrize("fold", [0, 1])

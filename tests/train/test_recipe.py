@@ -59,10 +59,23 @@ def test_calibration_is_fitted_only_with_all_folds():
     assert "evaluate" not in [job.name for job in jobs_of("folds=[0,1,2,3,4]", "evaluate=false")]
 
 
+def test_a_step_may_see_several_sets_of_films():
+    jobs = {
+        j.name: j for j in jobs_of("steps.detector-last.films=[long,usual]", "~weights.refiner")
+    }
+    assert {"simulate-long", "simulate-usual", "simulate-frontal"} < set(jobs)
+    last = jobs["detector-last-all"]
+    assert {"simulate-long", "simulate-usual"} <= set(last.after)
+    films = {name: Path("runs/r/films") / name for name in ("long", "usual")}
+    assert f"simulated={films['long']}" in last.arguments
+    config, _ = compose_config("train", TrainConfig, list(last.arguments[1:]))
+    assert config.sets["simulated"].more == [str(films["usual"])]
+
+
 def test_steps_that_lead_nowhere_are_left_out():
     names = [job.name for job in jobs_of("weights.refiner=[refiner-mixed]", "~weights.detector")]
     assert names == [
-        *("simulate-lateral", "simulate-frontal", "refiner-simulated"),
+        *("simulate-injured", "simulate-frontal", "refiner-simulated"),
         *("refiner-mixed-all", "export-refiner-all"),
     ]
 
@@ -77,9 +90,11 @@ def test_steps_that_lead_nowhere_are_left_out():
         ("weights.refiner=[refiner-simulated]", "weights.refiner"),
         ("weights.refiner=[detector-mixed]", "weights.refiner"),
         ("steps.refiner-mixed.after=detector-simulated", "refiner"),
-        ("steps.refiner-mixed.after=refiner-last-1", "refiner-simulated"),
+        ("steps.refiner-mixed.after=refiner-last", "refiner-simulated"),
         ("steps.refiner-mixed.network=finder", "detector, refiner"),
         ("~films.frontal", "films.frontal"),
+        ("steps.refiner-mixed.films=[usual,frontal]", "usual, long, metal, injured, operated"),
+        ("steps.refiner-mixed.films=[]", "steps.refiner-mixed.films: empty"),
         ("stepz=3", "stepz"),
     ],
 )
@@ -96,7 +111,8 @@ def test_from_nothing_to_a_network_and_not_twice(tmp_path, film_set, capsys):
     command = [
         *(f"data={film_set}", f"out={tmp_path / 'run'}", "scale=0.001", "device=cpu"),
         *("mixed=lumbar", "~weights.refiner"),
-        f"films.lateral.settings={json.dumps(['mm_per_pixel=1.5'])}",
+        "weights.detector=[detector-mixed]",
+        f"films.usual.settings={json.dumps(['mm_per_pixel=1.5'])}",
         f"networks.detector={json.dumps([f'detector.{s}' for s in sizes])}",
         f"common={json.dumps(small)}",
         f"steps.detector-mixed.settings={json.dumps([marks])}",
@@ -117,7 +133,7 @@ def test_from_nothing_to_a_network_and_not_twice(tmp_path, film_set, capsys):
     ("override", "said"),
     [
         ("data=nowhere", "nowhere/lumbar-laterals/annotations.json: not there"),
-        ('steps.refiner-last-2.settings=["loop.stepz=4"]', "stepz"),
+        ('steps.refiner-last.settings=["loop.stepz=4"]', "stepz"),
         ("cts=nowhere.json", "nowhere.json"),
     ],
 )
