@@ -57,6 +57,8 @@ class EvaluateConfig:
 
     data: str = ""
     simulated: str = ""
+    simulated_more: list[str] = field(default_factory=list)
+    simulated_frontal: str = ""
     reader: str = NETWORKS
     least_score: float = 0.0
     weights: str = ""

@@ -83,6 +83,12 @@ def test_evaluation_and_export_compose():
     assert (export.checkpoint, export.out) == ("a.pt", "b.onnx")
 
 
+def test_simulated_films_can_be_judged():
+    evaluation, _ = compose_config("evaluate", EvaluateConfig, ["dataset=simulated", "simulated=a"])
+    assert evaluation.sets["simulated"].annotations == "a/annotations.json"
+    assert evaluation.sets["simulated_frontal"].images == "a-frontal/images"
+
+
 def test_an_export_of_nothing_says_what_is_missing():
     with pytest.raises(InputError, match="checkpoint"):
         compose_config("export", ExportConfig, ["out=b.onnx"])

@@ -63,6 +63,8 @@ class AccuracyConfig:
 
     data: str = ""
     simulated: str = ""
+    simulated_more: list[str] = field(default_factory=list)
+    simulated_frontal: str = ""
     out: str = "docs/accuracy.md"
     work: str = "runs/accuracy"
     weights: str = ""
