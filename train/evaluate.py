@@ -59,6 +59,8 @@ class EvaluateConfig:
     simulated: str = ""
     simulated_more: list[str] = field(default_factory=list)
     simulated_frontal: str = ""
+    ct_slabs: str = ""
+    ct_films: str = ""
     reader: str = NETWORKS
     least_score: float = 0.0
     weights: str = ""

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from endplate.datasets.coco import read_annotations
+from endplate.datasets.film_annotation import FilmAnnotation
 from endplate.datasets.splits import assign_folds
 from endplate.errors import InputError
 from endplate.train.accuracy import Truth
@@ -23,17 +24,15 @@ def load_cases(one: FilmSet, folds: int) -> list[Case]:
     Raises
     ------
     InputError
-        If a file or folder is missing.
+        If a file or folder is missing, or two films of the set have one name.
     """
     if not one.annotations:
         return _negatives(one, folds)
-    path = Path(one.annotations)
-    folder = Path(one.images) if one.images else path.parent / "images"
-    films = read_annotations(path)
+    films = _annotated(one)
     exact = {f.file_name: f for f in read_annotations(Path(one.exact))} if one.exact else {}
-    where = assign_folds((f.subject for f in films), folds)
+    where = assign_folds((f.subject for _, f in films), folds)
     out: list[Case] = []
-    for film in films:
+    for path, film in films:
         # points are judged on what was read exactly, and nowhere else
         better = exact.get(film.file_name) if one.exact else film
         others = film.attributes.get("other_bodies") or {}
@@ -50,8 +49,25 @@ def load_cases(one: FilmSet, folds: int) -> list[Case]:
             str((better or film).attributes.get("quality", "")),
             bool(film.attributes.get("hardware", False)),
         )
-        out.append((folder / film.file_name, truth, where[film.subject]))
+        out.append((path, truth, where[film.subject]))
     return out
+
+
+def _annotated(one: FilmSet) -> list[tuple[Path, FilmAnnotation]]:
+    """Every annotated film of the set and of its further folders, each name once."""
+    path = Path(one.annotations)
+    sources = [(path, Path(one.images) if one.images else path.parent / "images")]
+    sources += [(Path(folder) / "annotations.json", Path(folder) / "images") for folder in one.more]
+    out: dict[str, tuple[Path, FilmAnnotation]] = {}
+    for annotations, images in sources:
+        for film in read_annotations(annotations):
+            if film.file_name in out:
+                raise InputError(
+                    f"{annotations}: {film.file_name} is in dataset {one.name} already, as"
+                    f" {out[film.file_name][0]}; results go by file name: rename one of them"
+                )
+            out[film.file_name] = (images / film.file_name, film)
+    return list(out.values())
 
 
 def _negatives(one: FilmSet, folds: int) -> list[Case]:

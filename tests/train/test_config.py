@@ -89,6 +89,16 @@ def test_simulated_films_can_be_judged():
     assert evaluation.sets["simulated_frontal"].images == "a-frontal/images"
 
 
+@pytest.mark.parametrize("dataset", ["ct", "all_ct", "all"])
+def test_whatever_trains_can_be_judged(dataset):
+    given = [f"dataset={dataset}", "simulated=a", "simulated_more=[b]", "data=x"]
+    evaluation, _ = compose_config("evaluate", EvaluateConfig, given)
+    if dataset != "ct":
+        assert evaluation.sets["simulated"].more == ["b"]
+    if dataset != "all":
+        assert evaluation.sets["ct_slabs"].annotations == "runs/ct-slabs/annotations.json"
+
+
 def test_an_export_of_nothing_says_what_is_missing():
     with pytest.raises(InputError, match="checkpoint"):
         compose_config("export", ExportConfig, ["out=b.onnx"])

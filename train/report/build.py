@@ -65,6 +65,8 @@ class AccuracyConfig:
     simulated: str = ""
     simulated_more: list[str] = field(default_factory=list)
     simulated_frontal: str = ""
+    ct_slabs: str = ""
+    ct_films: str = ""
     out: str = "docs/accuracy.md"
     work: str = "runs/accuracy"
     weights: str = ""
