@@ -41,6 +41,11 @@ def irregularities() -> FloatArray:
     return out
 
 
+#: (L,) irregular counts that a column has if its uppermost body is this level: T13 as the first
+#: body of a film tells of thirteen thoracic vertebrae as well as one below T12 does.
+_ODD_FIRST: Final = np.array([1.0 if c in ("T13", "L6") else 0.0 for c in CLASSES])
+
+
 @dataclass(frozen=True, slots=True)
 class Path:
     """A naming of a film: states from head to foot, and the steps between them.
@@ -109,14 +114,14 @@ def path_features(evidence: Evidence, path: Path) -> FloatArray:
     node = evidence.nodes[i, levels].sum(axis=0)
     step = evidence.steps[edges, levels[:-1]].sum(axis=0)
     down = evidence.edges[edges, 2] - 1
-    irregular = irregularities()[down, levels[:-1], levels[1:]].sum()
+    irregular = irregularities()[down, levels[:-1], levels[1:]].sum() + _ODD_FIRST[levels[0]]
     return np.array([*node, *step, evidence.ends[i[-1], levels[-1]], -irregular])
 
 
 @dataclass(frozen=True, eq=False)
 class _Graph:
     """Gains of the states (N, L), of the steps (E, L), of going between levels (3, L, L), of
-    starting (N,) and of ending (N, L)."""
+    starting and of ending (N, L)."""
 
     nodes: FloatArray
     edges: IntArray
@@ -136,7 +141,7 @@ def _graph(
         nodes = np.maximum(nodes + bonus, IMPOSSIBLE)
     steps = evidence.steps @ weights[n_node : n_node + n_step]
     n = len(nodes)
-    starts = np.zeros(n)
+    starts = np.repeat(-weights[n_node + n_step + 1] * _ODD_FIRST[None], n, axis=0)
     ends = evidence.ends * weights[n_node + n_step]
     if through:
         upper, lower = evidence.edges[:, 0, None], evidence.edges[:, 1, None]
@@ -161,7 +166,7 @@ def _sweep(graph: _Graph, *, upward: bool) -> tuple[FloatArray, IntArray]:
         Edge and level of the next state on the way; edge -1: the path starts (ends) here.
     """
     n, levels = graph.nodes.shape
-    best = np.broadcast_to(graph.ends if upward else graph.starts[:, None], (n, levels)).copy()
+    best = (graph.ends if upward else graph.starts).copy()
     link = np.full((n, levels, 2), -1, dtype=np.intp)
     here, there = (0, 1) if upward else (1, 0)
     order = np.argsort(graph.edges[:, here], kind="stable")

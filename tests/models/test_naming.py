@@ -13,6 +13,8 @@ from endplate.geometry.landmarks import FloatArray
 from endplate.models.decode import CLASSES, Candidate
 from endplate.models.frames import body_frame
 from endplate.models.naming import NamedColumn, NamingConfig, name_column
+from endplate.models.naming_evidence import gather
+from endplate.models.naming_paths import best_paths, path_features
 from endplate.models.normal_column import LOG_SIZES, STEPS, TILTS
 
 from ..spine import body
@@ -204,6 +206,28 @@ def test_irregular_counts_need_that_evidence():
     result = named(candidates(levels, dict.fromkeys(levels)))
     assert "T13" not in result.levels
     assert "L6" not in result.levels
+
+
+def test_a_thirteenth_thoracic_body_is_as_rare_where_the_film_begins_with_it():
+    levels = ("T12", "L1", "L2", "L3", "L4", "L5", "S1")
+    found = candidates(levels)
+    # neither the eye nor the place tells the two apart: the count of the spine does
+    found[0].log_levels[CLASSES.index("T13")] = found[0].log_levels[CLASSES.index("T12")]
+    result = named(found)
+    table = result.level_probabilities[0]
+    assert result.levels == levels
+    odds = table[CLASSES.index("T13")] / table[CLASSES.index("T12")]
+    assert odds == pytest.approx(np.exp(-CONFIG.irregular), rel=0.5)
+
+
+def test_the_gain_of_a_naming_is_the_weighted_sum_of_its_features():
+    levels = ("T13", "L1", "L2", "L3", "L4", "L5", "S1")
+    found = candidates(levels, {"T13": "T12"})
+    seen = gather(found, np.array([0.0, 1.0]), (900, 400))
+    paths = best_paths(seen, CONFIG.weights)
+    assert any(path.levels[0] == CLASSES.index("T13") for path in paths)
+    for path in paths:
+        assert path_features(seen, path) @ CONFIG.weights == pytest.approx(path.gain)
 
 
 def test_the_column_starts_at_the_highest_level_that_is_read():
