@@ -41,9 +41,15 @@ def irregularities() -> FloatArray:
     return out
 
 
-#: (L,) irregular counts that a column has if its uppermost body is this level: T13 as the first
-#: body of a film tells of thirteen thoracic vertebrae as well as one below T12 does.
-_ODD_FIRST: Final = np.array([1.0 if c in ("T13", "L6") else 0.0 for c in CLASSES])
+@cache
+def _irregular_start() -> FloatArray:
+    """(L,) irregular counts of a column that starts at a level: fewest on any step down to it.
+
+    T13 as the first body of a film tells of thirteen thoracic vertebrae as one below T12 does.
+    """
+    out: FloatArray = irregularities()[0].min(axis=0)
+    out.flags.writeable = False
+    return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +120,8 @@ def path_features(evidence: Evidence, path: Path) -> FloatArray:
     node = evidence.nodes[i, levels].sum(axis=0)
     step = evidence.steps[edges, levels[:-1]].sum(axis=0)
     down = evidence.edges[edges, 2] - 1
-    irregular = irregularities()[down, levels[:-1], levels[1:]].sum() + _ODD_FIRST[levels[0]]
+    irregular = irregularities()[down, levels[:-1], levels[1:]].sum()
+    irregular += _irregular_start()[levels[0]]
     return np.array([*node, *step, evidence.ends[i[-1], levels[-1]], -irregular])
 
 
@@ -141,7 +148,7 @@ def _graph(
         nodes = np.maximum(nodes + bonus, IMPOSSIBLE)
     steps = evidence.steps @ weights[n_node : n_node + n_step]
     n = len(nodes)
-    starts = np.repeat(-weights[n_node + n_step + 1] * _ODD_FIRST[None], n, axis=0)
+    starts = np.tile(-weights[n_node + n_step + 1] * _irregular_start(), (n, 1))
     ends = evidence.ends * weights[n_node + n_step]
     if through:
         upper, lower = evidence.edges[:, 0, None], evidence.edges[:, 1, None]
