@@ -84,7 +84,7 @@ class NamingConfig:
     skipped: float = 3.92
     unseen: float = 0.47
     irregular: float = 3.7
-    trust: float = 0.646
+    trust: float = 0.949
     blind: float = 0.03
     highest: str = "T4"
     sure_from: str = "T10"
