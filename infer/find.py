@@ -112,6 +112,7 @@ def find_column(
     network: Network,
     config: NamingConfig,
     *,
+    second: Network | None = None,
     anchors: Sequence[Anchor] = (),
     as_stored: bool = False,
     lean: float = 0.0,
@@ -124,6 +125,8 @@ def find_column(
 
     Parameters
     ----------
+    second : Network or None
+        A detector of another training, which takes half of the closer looks.
     as_stored : bool
         Whether the film is known to stand, and its bones to be bright.
     lean : float
@@ -146,7 +149,7 @@ def find_column(
             raise InputError(f"levels {anchors[0].level}@...: no vertebra was found on this film")
         return Found(look.scores, None, look.turned, look.inverted, downward, lean=lean)
     window = _second_window(film.shape, column, rotation, look.step) or look.window
-    candidates = _look_closer(film, network, window) or look.candidates
+    candidates = _look_closer(film, network, window, second) or look.candidates
     named = _name(candidates, config, downward, film.shape, anchors)
     return Found(
         look.scores,
@@ -256,8 +259,11 @@ def _run(
     return decode_film(film[0]), decode_maps(maps[0], to_film)[:_MOST_CANDIDATES]
 
 
-def _look_closer(pyramid: ImagePyramid, network: Network, window: _Window) -> list[Candidate]:
-    return decode_maps(averaged_maps(pyramid, network, window), window[0])[:_MOST_CANDIDATES]
+def _look_closer(
+    pyramid: ImagePyramid, network: Network, window: _Window, second: Network | None
+) -> list[Candidate]:
+    maps = averaged_maps(pyramid, network, window, second)
+    return decode_maps(maps, window[0])[:_MOST_CANDIDATES]
 
 
 def _leaning(degrees: float) -> FloatArray:

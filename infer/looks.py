@@ -29,7 +29,10 @@ _LEAST, _LEAST_WEIGHT = 1e-5, 1e-6
 
 
 def averaged_maps(
-    film: ImagePyramid, network: Network, window: tuple[FloatArray, tuple[int, int]]
+    film: ImagePyramid,
+    network: Network,
+    window: tuple[FloatArray, tuple[int, int]],
+    second: Network | None = None,
 ) -> MapArray:
     """Mean of the detector's maps of six looks, on the grid of `window`.
 
@@ -37,6 +40,9 @@ def averaged_maps(
     ----------
     window : ((2, 3) array, (rows, columns))
         Affine map from window to film, and the size of the window.
+    second : Network or None
+        A detector of another training, which takes one look of each scale: by turns the
+        mirrored and the straight one.
 
     Returns
     -------
@@ -44,7 +50,10 @@ def averaged_maps(
         The mean of the two probabilities, as log odds; offsets in the unit of the detector, in
         pixels of `window`, and level logits, averaged with the squares of the greater probability.
     """
-    looks = [look for scale in _SCALES for look in _pair(film, network, window, scale)]
+    turns = (network, second or network), (second or network, network)
+    looks = [
+        look for n, scale in enumerate(_SCALES) for look in _pair(film, turns[n % 2], window, scale)
+    ]
     shares = np.stack([1.0 / (1.0 + np.exp(-look[:2])) for look in looks])
     weights = shares.max(axis=1) ** 2 + _LEAST_WEIGHT
     weights /= weights.sum(axis=0)
@@ -69,15 +78,18 @@ def _face_alike(looks: list[MapArray], weights: npt.NDArray[np.float32]) -> None
 
 def _pair(
     film: ImagePyramid,
-    network: Network,
+    networks: tuple[Network, Network],
     window: tuple[FloatArray, tuple[int, int]],
     scale: float,
 ) -> list[MapArray]:
-    """Maps of the window seen at another scale, both ways round, back on the window's own grid."""
+    """Maps of the window seen at another scale, both ways round, back on the window's own grid.
+
+    The first of the networks sees it as it is, the second mirrored.
+    """
     other = window if scale == 1.0 else _rescaled(window, scale)
     image = detector_input(film.warp(*other))
-    straight = network.run(image[None])[0][0]
-    mirrored = network.run(np.ascontiguousarray(image[..., ::-1])[None])[0][0][..., ::-1].copy()
+    straight = networks[0].run(image[None])[0][0]
+    mirrored = networks[1].run(np.ascontiguousarray(image[..., ::-1])[None])[0][0][..., ::-1].copy()
     mirrored[_OFFSETS][::2] *= -1
     if scale == 1.0:
         return [straight, mirrored]

@@ -1,5 +1,6 @@
 """From a radiograph to a reading: find, name, refine, measure, judge."""
 
+import math
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -31,10 +32,11 @@ from endplate.models.resample import GreyArray, ImagePyramid
 from endplate.models.slab_calibration import SlabCalibration
 from endplate.study.reading import Naming, Reader, Reading, Source
 
-__all__ = ["FilmReader", "FilmResult", "weights_folder"]
+__all__ = ["SECOND_DETECTOR", "FilmReader", "FilmResult", "weights_folder"]
 
 #: Files that make up a reader.
 WEIGHTS: Final = {"detector": "detector.onnx", "refiner": "refiner.onnx"}
+SECOND_DETECTOR: Final = "second_detector.onnx"
 CALIBRATION: Final = "calibration.json"
 SLAB_CALIBRATION: Final = "slab_calibration.json"
 _COARSE_ERROR: Final = 0.25
@@ -85,7 +87,8 @@ class FilmReader:
     ----------
     weights : Path or None
         Folder with ``detector.onnx``, ``refiner.onnx``, ``calibration.json`` and, for CT,
-        ``slab_calibration.json``; None takes those of the package.
+        ``slab_calibration.json``; None takes those of the package. With a
+        ``second_detector.onnx`` the two detectors take turns at looking at the column of a film.
     provider : str
         ``auto``, ``cuda``, ``tensorrt``, ``openvino`` or ``cpu``.
     threads : int
@@ -116,7 +119,10 @@ class FilmReader:
             folder / WEIGHTS["detector"], provider=provider, threads=threads
         )
         self.refiner = Network.load(folder / WEIGHTS["refiner"], provider=provider, threads=threads)
-        for network, task in ((self.detector, "detector"), (self.refiner, "refiner")):
+        self.second: Network | None = None
+        if (folder / SECOND_DETECTOR).is_file():
+            self.second = Network.load(folder / SECOND_DETECTOR, provider=provider, threads=threads)
+        for network, task in zip(self.networks, ("detector", "refiner", "detector"), strict=False):
             if network.metadata.task != task:
                 raise InputError(f"{network.path}: is a {network.metadata.task}, not a {task}")
         path = folder / CALIBRATION
@@ -143,9 +149,16 @@ class FilmReader:
         return naming if self.slabs is None else replace(naming, trust=self.slabs.chosen.names)
 
     @property
+    def networks(self) -> tuple[Network, ...]:
+        """Detector, refiner and, if there is one, the second detector."""
+        pair = (self.detector, self.refiner)
+        return pair if self.second is None else (*pair, self.second)
+
+    @property
     def reader(self) -> Reader:
-        """Who reads: name, version, and the hashes of both networks."""
-        hashes = f"{self.detector.sha256[:32]}{self.refiner.sha256[:32]}"
+        """Who reads: name, version, and as much of each network's hash as makes 64 digits."""
+        digits = math.ceil(64 / len(self.networks))
+        hashes = "".join(n.sha256[:digits] for n in self.networks)[:64]
         return Reader("model", "endplate", self.detector.metadata.version, hashes)
 
     def find(
@@ -190,6 +203,7 @@ class FilmReader:
             pyramid,
             self.detector,
             self.calibrations.naming,
+            second=self.second,
             anchors=squared,
             as_stored=as_stored,
             lean=lean,

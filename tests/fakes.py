@@ -99,7 +99,10 @@ class Finder:
     def take_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Be asked in place of the detector from now on."""
         monkeypatch.setattr("endplate.infer.find._run", self)
-        monkeypatch.setattr("endplate.infer.find._look_closer", lambda *asked: self(*asked)[1])
+        monkeypatch.setattr(
+            "endplate.infer.find._look_closer",
+            lambda pyramid, network, window, _second: self(pyramid, network, window)[1],
+        )
 
     @staticmethod
     def _stands(found: Bodies, to_film: FloatArray) -> bool:

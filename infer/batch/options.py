@@ -102,10 +102,15 @@ class BatchOptions:
 
     def network_hashes(self) -> dict[str, str]:
         """SHA-256 of the files that make up the reader, by name."""
-        from endplate.infer.pipeline import CALIBRATION, WEIGHTS, weights_folder
+        from endplate.infer.pipeline import (
+            CALIBRATION,
+            SECOND_DETECTOR,
+            WEIGHTS,
+            weights_folder,
+        )
 
         folder = self.weights if self.weights is not None else weights_folder()
-        files = [folder / name for name in (*WEIGHTS.values(), CALIBRATION)]
+        files = [folder / name for name in (*WEIGHTS.values(), SECOND_DETECTOR, CALIBRATION)]
         return {
             file.name: hashlib.sha256(file.read_bytes()).hexdigest()
             for file in files

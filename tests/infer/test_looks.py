@@ -73,6 +73,28 @@ def test_looks_meet_on_the_grid(film: ImagePyramid) -> None:
     assert body.score > 0.9
 
 
+def test_two_detectors_take_turns(film: ImagePyramid) -> None:
+    class Notes(SpotReader):
+        """Writes down the width of each window, and whether it was mirrored."""
+
+        def run(self, images: npt.NDArray[np.float32]) -> list[npt.NDArray[np.float32]]:
+            edge = images.shape[3] // 8
+            mirrored = images[0, 0, :, :edge].mean() < images[0, 0, :, -edge:].mean()
+            seen.append((self, images.shape[3], bool(mirrored)))
+            return super().run(images)
+
+    seen: list[tuple[SpotReader, int, bool]] = []
+    first = Notes(SCALES.__getitem__)
+    second = Notes(SCALES.__getitem__, blind_to=(512, 640, 448))
+    maps = averaged_maps(film, cast(Network, first), WINDOW, cast(Network, second))
+    assert [x[1:] for x in seen if x[0] is first] == [(512, False), (640, True), (448, False)]
+    assert [x[1:] for x in seen if x[0] is second] == [(512, True), (640, False), (448, True)]
+    # what half of the looks see is half believed
+    (body,) = decode_maps(maps, WINDOW[0])
+    np.testing.assert_allclose(body.points, PLACE + POINTS, atol=1.0)
+    assert 0.4 < body.score < 0.6
+
+
 def test_what_one_scale_misses_is_found(film: ImagePyramid) -> None:
     reader = SpotReader(SCALES.__getitem__, blind_to=(512,))
     (body,) = decode_maps(averaged_maps(film, cast(Network, reader), WINDOW), WINDOW[0])

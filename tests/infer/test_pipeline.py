@@ -14,9 +14,16 @@ from endplate.geometry.calibration import UNCALIBRATED, Calibration
 from endplate.geometry.landmarks import Vertebra
 from endplate.imaging.radiograph import Radiograph
 from endplate.imaging.read import read_radiograph
+from endplate.infer.batch.options import BatchOptions
 from endplate.infer.find import Anchor
 from endplate.infer.gate import LEANS
-from endplate.infer.pipeline import CALIBRATION, WEIGHTS, FilmReader, weights_folder
+from endplate.infer.pipeline import (
+    CALIBRATION,
+    SECOND_DETECTOR,
+    WEIGHTS,
+    FilmReader,
+    weights_folder,
+)
 from endplate.models.calibration import Calibrations
 from endplate.models.resample import ImagePyramid
 
@@ -281,6 +288,31 @@ def test_the_sample_is_read_as_it_was_made(shipped, sample):
     assert not set(missed) & {"T11", "T12", "L1", "L2", "L3", "L4"}
     assert np.median(errors) < 0.04
     assert np.quantile(errors, 0.9) < 0.12
+
+
+@pytest.mark.usefixtures("shipped")
+def test_a_second_detector_is_one_more_of_the_reader(sample, tmp_path):
+    for name in (*WEIGHTS.values(), CALIBRATION):
+        (tmp_path / name).write_bytes((weights_folder() / name).read_bytes())
+    alone = FilmReader(tmp_path, provider="cpu", threads=1)
+    assert len(alone.networks) == 2
+    second = tmp_path / SECOND_DETECTOR
+    second.write_bytes((weights_folder() / WEIGHTS["detector"]).read_bytes())
+    reader = FilmReader(tmp_path, provider="cpu", threads=1)
+    assert len(reader.networks) == 3
+    # a twin sees what the first would have seen
+    one, other = (r.find(sample.pixels, sample.calibration) for r in (alone, reader))
+    for a, b in zip(one.vertebrae, other.vertebrae, strict=True):
+        assert a.level == b.level
+        np.testing.assert_allclose(a.points, b.points, atol=1e-3)
+    # and who reads is told apart
+    assert len(reader.reader.sha256) == len(alone.reader.sha256) == 64
+    assert reader.reader.sha256 != alone.reader.sha256
+    hashes = BatchOptions(tmp_path, str(tmp_path / "out"), weights=tmp_path).network_hashes()
+    assert {*WEIGHTS.values(), SECOND_DETECTOR, CALIBRATION} == hashes.keys()
+    second.write_bytes((weights_folder() / WEIGHTS["refiner"]).read_bytes())
+    with pytest.raises(InputError, match=r"second_detector.onnx: is a refiner, not a detector"):
+        FilmReader(tmp_path)
 
 
 def assert_same_bodies(one: dict[str, Vertebra], other: dict[str, Vertebra]) -> None:

@@ -152,8 +152,9 @@ def _real(config: AccuracyConfig, folder: Path) -> dict[str, Any]:
 
 def _shipped(config: AccuracyConfig) -> str:
     reader = reader_of(config.networks)
-    hashes = " and ".join(f"`{n.sha256[:12]}`" for n in (reader.detector, reader.refiner))
-    return f"version {__version__}, detector and refiner {hashes}"
+    *others, last = (f"`{n.sha256[:12]}`" for n in reader.networks)
+    what = "detector and refiner" if len(others) == 1 else "detector, refiner and second detector"
+    return f"version {__version__}, {what} {', '.join(others)} and {last}"
 
 
 def _simulated(config: AccuracyConfig, folder: Path) -> dict[str, Any]:
