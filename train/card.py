@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from endplate import __version__
 from endplate.geometry.levels import LEVELS, POINTS
+from endplate.infer.pipeline import SECOND_DETECTOR, FilmReader
 from endplate.infer.session import Network
 from endplate.train.tables import accuracy_markdown
 
@@ -40,14 +41,20 @@ _LIMITS: Final = (
     " changes of position.",
 )
 
+_SECOND_NAME: Final = Path(SECOND_DETECTOR).stem
+_SECOND: Final = (
+    "\nA second detector ({:.1f} MB) of another training takes turns with the first at looking at"
+    "\nthe column."
+)
+
 _PAGE: Final = Template("""\
 # Model card: endplate detector and refiner, version $version
 
 Two small convolutional networks (MONAI residual units in a feature pyramid; detector
 $detector_mb MB, refiner $refiner_mb MB, ONNX, 32-bit) that read lateral radiographs of the spine.
 The detector finds vertebral bodies, their level, and whether the film is a lateral one at all; the
-refiner places six points on each body. Licence of the weights: Apache-2.0; see the licences of the
-data below.
+refiner places six points on each body.$second
+Licence of the weights: Apache-2.0; see the licences of the data below.
 
 **Intended use.** $intended
 
@@ -74,8 +81,6 @@ patients: `docs/accuracy.md`, written by `endplate accuracy weights=runs/folds/F
 
 ## Training
 
-| | detector | refiner |
-|---|---|---|
 $training
 
 $history
@@ -103,12 +108,13 @@ def write_card(evaluation: Path, weights: Path, history: str) -> None:
         How the shipped files were made, in Markdown.
     """
     accuracy: dict[str, Any] = json.loads((evaluation / "accuracy.json").read_text())
-    networks = {n: Network.load(weights / f"{n}.onnx") for n in ("detector", "refiner")}
+    networks = {Path(n.path).stem: n for n in FilmReader(weights).networks}
     sizes = {n: (weights / f"{n}.onnx").stat().st_size / 1e6 for n in networks}
     page = _PAGE.substitute(
         version=__version__,
         detector_mb=f"{sizes['detector']:.1f}",
         refiner_mb=f"{sizes['refiner']:.1f}",
+        second=_SECOND.format(sizes[_SECOND_NAME]) if _SECOND_NAME in sizes else "",
         intended=_INTENDED,
         table=accuracy_markdown(accuracy),
         training=_training_rows(networks),
@@ -122,7 +128,8 @@ def write_card(evaluation: Path, weights: Path, history: str) -> None:
 
 
 def _training_rows(networks: dict[str, Network]) -> str:
-    rows = []
+    rows = ["| | " + " | ".join(n.replace("_", " ") for n in networks) + " |"]
+    rows.append("|---" * (len(networks) + 1) + "|")
     training = [n.metadata.training for n in networks.values()]
     labels = {
         "command": "command",
@@ -160,7 +167,7 @@ def _bundle(networks: dict[str, Network], accuracy: dict[str, Any]) -> dict[str,
                 "file": f"{name}.onnx",
                 "sha256": n.sha256,
                 "stride": n.metadata.stride,
-                "input": "N x 2 x H x W" if name == "detector" else "N x 1 x 128 x 128",
+                "input": "N x 1 x 128 x 128" if name == "refiner" else "N x 2 x H x W",
                 "multiple": n.metadata.multiple,
                 "normalisation": n.metadata.normalisation,
                 "spacing": n.metadata.spacing,
